@@ -1,0 +1,1 @@
+"""Text to vectors: one protocol, an ONNX model, a deterministic stand-in."""

@@ -1,0 +1,1 @@
+"""Nearest neighbours by vector: one protocol, three implementations."""

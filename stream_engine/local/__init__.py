@@ -1,0 +1,1 @@
+"""The embedded default: broker, workers, model and demo data on one machine."""

@@ -1,0 +1,1 @@
+"""Candidates to a list: sources, filters, features, ranker, selector, reasons."""

@@ -1,0 +1,1 @@
+"""What the engine knows of one user: a value, and how an interaction changes it."""
