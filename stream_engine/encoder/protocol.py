@@ -14,13 +14,16 @@ class Encoder(Protocol):
     @property
     def fingerprint(self) -> str:
         """Names model, revision and precision: vectors of two fingerprints never meet."""
+        ...
 
     @property
     def dimensions(self) -> int:
         """Length of every vector."""
+        ...
 
     async def encode(self, texts: Sequence[str]) -> Matrix:
         """Unit rows, shape (len(texts), dimensions), whatever the batch; raises Unavailable."""
+        ...
 
     async def close(self) -> None:
         """Free threads and files; idempotent."""

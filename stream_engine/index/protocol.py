@@ -47,9 +47,11 @@ class Index(Protocol):
 
     async def search(self, queries: Sequence[Query]) -> list[list[Match]]:
         """One list a query, best first, ties by item id; one round trip for all."""
+        ...
 
     async def count(self) -> int:
         """How many items are stored."""
+        ...
 
     async def close(self) -> None:
         """Release the connection or files; idempotent."""
