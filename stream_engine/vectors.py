@@ -14,4 +14,5 @@ def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     clean = np.asarray(rows, dtype=np.float32)
     clean = np.where(np.isfinite(clean).all(axis=-1, keepdims=True), clean, np.float32(0))
     norms = np.linalg.norm(clean, axis=-1, keepdims=True)
-    return np.divide(clean, norms, out=np.zeros_like(clean), where=norms > 1e-12)
+    scaled: NDArray[np.float32] = np.divide(clean, norms, out=np.zeros_like(clean), where=norms > 1e-12)
+    return scaled
