@@ -1,0 +1,125 @@
+"""The one declared list of topics, and what an existing one must agree with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from stream_engine.settings import Settings
+
+DAY_MS = 86_400_000
+DEAD_LETTER_BYTES = 2_200_000  # the largest record a default broker takes, and why it was refused
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as we need it."""
+
+    name: str
+    partitions: int
+    cleanup: str
+    setting: str
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def compacted(self) -> bool:
+        """Whether the broker keeps the last record of each key."""
+        return "compact" in self.cleanup
+
+    @property
+    def configs(self) -> dict[str, str]:
+        """What the broker is told at creation."""
+        return {"cleanup.policy": self.cleanup, **self.config}
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A topic as the broker has it."""
+
+    partitions: int
+    cleanup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a topic will not do, and what to do about it."""
+
+    setting: str
+    reason: str
+
+
+def interactions_topic(group: str) -> str:
+    """Who clicked an item after what; keyed by item."""
+    return f"{group}-interactions"
+
+
+def item_state_topic(group: str) -> str:
+    """Vectors, statistics and attributes of all items; keyed by item."""
+    return f"{group}-item-state"
+
+
+def ranker_topic(group: str) -> str:
+    """Learnt weights; keyed by worker."""
+    return f"{group}-ranker"
+
+
+def changelog_topic(group: str, table: str) -> str:
+    """The changelog of a Faust table, as Faust names it."""
+    return f"{group}-{table}-changelog"
+
+
+USERS_TABLE = "users-state"
+ITEMS_TABLE = "items-statistics"
+
+
+def declared(settings: Settings) -> tuple[Topic, ...]:
+    """Every topic the engine reads or writes; all have as many partitions as `clicks`, for their keys go together."""
+    names, group, partitions = settings.topics, settings.kafka.group, settings.kafka.partitions
+
+    def topic(setting: str, name: str, cleanup: str, *, days: int = 0, **config: str) -> Topic:
+        kept = {"retention.ms": str(days * DAY_MS)} if days else {}
+        return Topic(name, partitions, cleanup, setting, kept | {k.replace("_", "."): v for k, v in config.items()})
+
+    return (
+        topic("topics.clicks", names.clicks, "delete", days=7),
+        topic("topics.items", names.items, "compact"),
+        topic("topics.users", names.users, "compact"),
+        topic("topics.recommendations", names.recommendations, "compact,delete", days=7),
+        topic("topics.dead_letters", names.dead_letters, "delete", days=28, max_message_bytes=str(DEAD_LETTER_BYTES)),
+        topic("kafka.group", interactions_topic(group), "delete", days=1),
+        topic("kafka.group", item_state_topic(group), "compact"),
+        topic("kafka.group", ranker_topic(group), "compact"),
+        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact"),
+        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact"),
+    )
+
+
+def missing(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> tuple[Topic, ...]:
+    """Those that are not there."""
+    return tuple(topic for topic in wanted if topic.name not in existing)
+
+
+def problems(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> tuple[Problem, ...]:
+    """Where an existing topic would make us lose or misplace records."""
+    return tuple(
+        problem
+        for topic in wanted
+        if (found := existing.get(topic.name)) is not None
+        for problem in _disagreements(topic, found)
+    )
+
+
+def _disagreements(topic: Topic, found: Existing) -> Iterable[Problem]:
+    if found.partitions != topic.partitions:
+        yield Problem(
+            "kafka.partitions",
+            f"topic {topic.name!r} has {found.partitions} partitions, the setting says {topic.partitions}; "
+            f"set it to {found.partitions} if all topics have as many, or name another topic in {topic.setting}",
+        )
+    if ("compact" in found.cleanup) != topic.compacted:
+        yield Problem(
+            topic.setting,
+            f"topic {topic.name!r} has cleanup.policy={found.cleanup}, needs {topic.cleanup}; "
+            f"alter it (kafka-configs.sh --alter --topic {topic.name} --add-config cleanup.policy=[{topic.cleanup}]) "
+            f"or name another topic in {topic.setting}",
+        )

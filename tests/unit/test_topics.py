@@ -1,0 +1,98 @@
+"""The declared topics, and what is refused."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from stream_engine.errors import BadConfiguration
+from stream_engine.settings import KafkaSettings, Settings
+from stream_engine.streaming.clients import client_options
+from stream_engine.streaming.topics import Existing, declared, missing, problems
+
+SETTINGS = Settings(kafka=KafkaSettings(group="g", partitions=3))
+
+
+def as_declared() -> dict[str, Existing]:
+    return {topic.name: Existing(topic.partitions, topic.cleanup) for topic in declared(SETTINGS)}
+
+
+def test_all_share_the_partition_count_and_names_are_unique() -> None:
+    topics = declared(SETTINGS)
+    assert {topic.partitions for topic in topics} == {3}
+    assert len({topic.name for topic in topics}) == len(topics)
+
+
+def test_what_must_not_be_forgotten_is_compacted() -> None:
+    compacted = {topic.name for topic in declared(SETTINGS) if topic.compacted}
+    assert {"items", "users", "recommendations", "g-item-state", "g-users-state-changelog"} <= compacted
+    assert not {"clicks", "dead-letters", "g-interactions"} & compacted
+
+
+def test_dead_letters_hold_more_than_a_record() -> None:
+    letters = next(topic for topic in declared(SETTINGS) if topic.name == "dead-letters")
+    assert int(letters.configs["max.message.bytes"]) > 2 * 1_048_588
+
+
+def test_nothing_to_say_when_all_agree() -> None:
+    assert missing(declared(SETTINGS), as_declared()) == ()
+    assert problems(declared(SETTINGS), as_declared()) == ()
+
+
+def test_missing_are_listed() -> None:
+    existing = as_declared()
+    del existing["items"]
+    assert [topic.name for topic in missing(declared(SETTINGS), existing)] == ["items"]
+
+
+def test_another_partition_count_names_the_topic_and_the_setting() -> None:
+    (problem,) = problems(declared(SETTINGS), as_declared() | {"clicks": Existing(5, "delete")})
+    assert problem.setting == "kafka.partitions"
+    assert "'clicks' has 5" in problem.reason
+
+
+@pytest.mark.parametrize(("name", "policy"), [("clicks", "compact"), ("items", "delete")])
+def test_a_policy_that_loses_records_is_refused(name: str, policy: str) -> None:
+    (problem,) = problems(declared(SETTINGS), as_declared() | {name: Existing(3, policy)})
+    assert problem.setting == f"topics.{name}"
+    assert "cleanup.policy" in problem.reason
+
+
+def test_extra_deletion_on_a_compacted_topic_is_taken() -> None:
+    assert problems(declared(SETTINGS), as_declared() | {"recommendations": Existing(3, "compact")}) == ()
+
+
+def test_plain_clients_get_no_credentials() -> None:
+    assert client_options(KafkaSettings(broker="a:1, b:2")) == {
+        "bootstrap_servers": ["a:1", "b:2"],
+        "security_protocol": "PLAINTEXT",
+    }
+
+
+def test_sasl_over_tls() -> None:
+    kafka = KafkaSettings(
+        security_protocol="SASL_SSL",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_username="u",
+        sasl_password=SecretStr("p"),
+    )
+    options = client_options(kafka)
+    assert (options["sasl_mechanism"], options["sasl_plain_username"]) == ("SCRAM-SHA-512", "u")
+    assert options["sasl_plain_password"] == "p"
+    assert options["ssl_context"].verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("kafka", "setting"),
+    [
+        (KafkaSettings(broker="localhost"), "kafka.broker"),
+        (KafkaSettings(security_protocol="SASL_PLAINTEXT"), "kafka.sasl_username"),
+        (KafkaSettings(security_protocol="SSL", ssl_ca=Path("/no/such")), "kafka.ssl_ca"),
+        (KafkaSettings(security_protocol="SSL", ssl_certificate=Path("/no/such")), "kafka.ssl_certificate"),
+    ],
+)
+def test_the_setting_at_fault_is_named(kafka: KafkaSettings, setting: str) -> None:
+    with pytest.raises(BadConfiguration) as caught:
+        client_options(kafka)
+    assert caught.value.setting == setting
