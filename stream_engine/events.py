@@ -24,6 +24,10 @@ EventType = Literal[
 ]
 ReasonKind = Literal["clicked_together", "similar_to", "follows", "trending", "new", "again"]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+Position = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Component = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # its square must fit a float32
+Embedding = Annotated[tuple[Component, ...], msgspec.Meta(min_length=1, max_length=8192)]
 
 
 class Source(msgspec.Struct, frozen=True, order=True):
@@ -46,13 +50,19 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     published_at: float | None = None
     expires_at: float | None = None
     attributes: dict[str, Any] = {}
-    vector: tuple[float, ...] | None = None
-    version: int = FORMAT_VERSION
+    vector: Embedding | None = None
+    version: Version = FORMAT_VERSION
 
     @property
     def text(self) -> str:
         """What the encoder reads."""
         return " ".join(part for part in (self.title, self.description, " > ".join(self.categories)) if part)
+
+
+class ItemDeleted(msgspec.Struct, frozen=True):
+    """A null record on the items topic: this item is gone."""
+
+    item_id: Id
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,16 +72,16 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     event_type: EventType = "click"
     item_id: Id | None = None
     timestamp: float = 0.0
-    event_id: str | None = None
-    session_id: str | None = None
+    event_id: Id | None = None
+    session_id: Id | None = None
     value: float | None = None
-    recommendation_id: str | None = None
-    position: int | None = None
+    recommendation_id: Id | None = None
+    position: Position | None = None
     query: str | None = None
     item: Item | None = None
     anonymous: bool = False
     attributes: dict[str, Any] = {}
-    version: int = FORMAT_VERSION
+    version: Version = FORMAT_VERSION
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -126,7 +136,7 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     model: Models
     items: tuple[RecommendedItem, ...]
     degraded: tuple[str, ...] = ()
-    version: int = FORMAT_VERSION
+    version: Version = FORMAT_VERSION
 
 
 class UserControl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -136,7 +146,7 @@ class UserControl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     erase: bool = False
     merge_into: Id | None = None
     attributes: dict[str, Any] = {}
-    version: int = FORMAT_VERSION
+    version: Version = FORMAT_VERSION
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
