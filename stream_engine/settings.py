@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import os
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import BaseModel as PydanticModel
-from pydantic import Field, SecretStr
-from pydantic_settings import (
-    BaseSettings,
-    SettingsConfigDict,
-)
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
+
+from stream_engine.errors import BadConfiguration
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
+EVENT_WEIGHTS = {
+    "click": 1.0,
+    "view": 0.5,
+    "impression": 0.0,
+    "add_to_cart": 2.0,
+    "remove_from_cart": -1.0,
+    "purchase": 3.0,
+    "like": 2.0,
+    "dislike": -2.0,
+    "rating": 1.0,
+    "search": 1.0,
+    "bookmark": 2.0,
+    "dwell": 1.0,
+}
+Weight = Annotated[float, Field(ge=-100, le=100)]
+DEFAULT_FILE = Path("stream-engine.toml")
+ENV_PREFIX = "STREAM_ENGINE_"
 
 
 class Group(PydanticModel, frozen=True, extra="forbid"):
@@ -51,6 +72,7 @@ class EncoderSettings(Group):
 
     model: str = DEFAULT_MODEL
     model_dir: Path | None = Field(None, description="a directory with a manifest; wins over `model`")
+    cache_dir: Path = Field(Path(".cache/models"), description="where fetched models are, a directory each")
     batch: int = Field(32, ge=1, le=1024)
     threads: int = Field(1, ge=1)
     cache_texts: int = Field(200_000, ge=0)
@@ -71,23 +93,29 @@ class UserSettings(Group):
     """What is remembered of a user, and how an event weighs."""
 
     interests: int = Field(3, ge=1, le=4)
-    half_life: float = Field(7 * 86_400.0, gt=0, description="seconds")
+    half_life: float = Field(7 * 86_400.0, gt=0, description="seconds until an interest counts half")
+    memory: float = Field(20.0, gt=0, le=1_000, description="clicks after which a click counts 1/e")
+    similarity: float = Field(0.7, ge=-1, le=1, description="cosine from which a click joins an interest")
     history: int = Field(50, ge=1, le=50)
-    seen: int = Field(128, ge=0, le=256)
-    weights: dict[str, float] = {
-        "click": 1.0,
-        "view": 0.5,
-        "impression": 0.0,
-        "add_to_cart": 2.0,
-        "remove_from_cart": -1.0,
-        "purchase": 3.0,
-        "like": 2.0,
-        "dislike": -2.0,
-        "rating": 1.0,
-        "search": 1.0,
-        "bookmark": 2.0,
-        "dwell": 1.0,
-    }
+    seen: int = Field(128, ge=0, le=256, description="items remembered beyond the history, as far as there is room")
+    weights: dict[str, Weight] = Field(EVENT_WEIGHTS, description="clicks an event is worth; those not named stay")
+
+    @field_validator("weights")
+    @classmethod
+    def _complete(cls, given: dict[str, float]) -> dict[str, float]:
+        if unknown := given.keys() - EVENT_WEIGHTS.keys():
+            raise ValueError(f"no such event type: {', '.join(sorted(unknown))}")
+        return {**EVENT_WEIGHTS, **given}
+
+
+class StatisticsSettings(Group):
+    """What is remembered of an item. Half-lives are seconds of event time."""
+
+    half_lives: tuple[float, ...] = Field((3_600.0, 86_400.0, 7 * 86_400.0, 60 * 86_400.0), min_length=1, max_length=6)
+    lately: float = Field(14 * 86_400.0, gt=0, description="half-life of recent pairs")
+    neighbours: int = Field(128, ge=1, le=400)
+    window: int = Field(10, ge=1, le=50, description="how many earlier items a click is paired with")
+    fade: float = Field(0.9, gt=0, le=1, description="what a pair loses per item in between")
 
 
 class RankingSettings(Group):
@@ -110,17 +138,97 @@ class StreamSettings(Group):
     metrics_port: int = Field(0, ge=0, le=65_535, description="0 picks a free one")
 
 
+class LocalSettings(Group):
+    """What `up` starts on this machine."""
+
+    workers: int = Field(1, ge=1, le=64)
+    port: int = Field(0, ge=0, le=65_535, description="the broker's; 0 takes a free one, and the same again")
+    cache_dir: Path = Field(Path(".cache"), description="where Kafka's jars are kept")
+    heap_mb: int = Field(512, ge=256, le=65_536, description="the broker's heap")
+
+
 class Settings(BaseSettings):
     """All groups. Flags win over the environment, the environment over the file."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="STREAM_ENGINE_", env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
 
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
     encoder: EncoderSettings = EncoderSettings()
     index: IndexSettings = IndexSettings()
     users: UserSettings = UserSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
     ranking: RankingSettings = RankingSettings()
     stream: StreamSettings = StreamSettings()
+    local: LocalSettings = LocalSettings()
+
+
+def load(overrides: Mapping[str, Any] | None = None, file: Path | None = None) -> Settings:
+    """Flags (`{"kafka.broker": ..}`; None means not given) over environment over `file` over defaults.
+
+    Without `file`, `stream-engine.toml` in the working directory is read where there is one. BadConfiguration names the
+    first setting at fault.
+    """
+    try:
+        values = merged(from_file(file), EnvSettingsSource(Settings)(), nested(overrides or {}))
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadConfiguration(name, f"{first['msg']} (a flag, {env_name(name)}, or the settings file)") from error
+    except SettingsError as error:
+        raise BadConfiguration("environment", f"{error}: {error.__cause__}") from error
+
+
+def from_file(file: Path | None) -> dict[str, Any]:
+    """The values of a TOML file; empty where none was named and the default one is not there."""
+    chosen = file or DEFAULT_FILE
+    try:
+        return tomllib.loads(chosen.read_text())
+    except FileNotFoundError as error:
+        if file is None:
+            return {}
+        raise BadConfiguration("--config", f"{chosen} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise BadConfiguration("--config", f"{chosen}: {error}") from error
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"kafka.broker": 1}` as `{"kafka": {"broker": 1}}`, without the Nones."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is not None:
+            group, _, field = name.partition(".")
+            tree.setdefault(group, {})[field] = value
+    return tree
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Groups merged field by field, later layers win."""
+    tree: dict[str, Any] = {}
+    for layer in layers:
+        for group, fields in layer.items():
+            both = isinstance(fields, Mapping) and isinstance(tree.get(group), Mapping)
+            tree[group] = {**tree[group], **fields} if both else fields
+    return tree
+
+
+def env_name(name: str) -> str:
+    """The environment variable of a setting: `kafka.broker` is STREAM_ENGINE_KAFKA__BROKER."""
+    return ENV_PREFIX + name.upper().replace(".", "__")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Our environment with every setting in it: a child started with it loads the same settings."""
+    found = dict(os.environ)
+    for group in type(settings).model_fields:
+        for field, value in getattr(settings, group):
+            if value is not None:
+                found[env_name(f"{group}.{field}")] = _as_text(value)
+    return found
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, dict | list | tuple) else str(value)
