@@ -1,4 +1,4 @@
-"""One real broker for the whole session, and settings of its own for each test that uses it."""
+"""For the whole session: one real broker, one tiny model made here, and the default model where it was fetched."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -6,12 +6,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from kafka import KafkaAdminClient
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from stream_engine.encoder.fetch import fetch
+from stream_engine.encoder.graph import Architecture
 from stream_engine.errors import BadConfiguration
 from stream_engine.local.broker import Broker, start_broker
-from stream_engine.settings import KafkaSettings, Settings, StreamSettings, TopicSettings
+from stream_engine.settings import DEFAULT_MODEL, KafkaSettings, Settings, StreamSettings, TopicSettings
 
 CACHE = Path(__file__).parent.parent / ".cache"
 
@@ -54,3 +60,70 @@ def create_topics(broker: Broker) -> Callable[..., None]:
             client.create_topics(dict.fromkeys(names, topic), wait_for_metadata=True)
 
     return create
+
+
+TINY = Architecture(model_type="bert", hidden_size=16, num_hidden_layers=2, num_attention_heads=2)
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WORDS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", *LETTERS, *(f"##{letter}" for letter in LETTERS))
+_TABLES = {"word": len(WORDS), "position": 66, "token_type": 2}
+
+
+@pytest.fixture(scope="session")
+def tiny_bert() -> tuple[Architecture, dict[str, NDArray[np.float32]]]:
+    """A BERT of two layers with random weights: 56 words, 66 places."""
+    rng, d = np.random.default_rng(3), TINY.hidden_size
+    shapes = {f"embeddings.{kind}_embeddings.weight": (size, d) for kind, size in _TABLES.items()}
+    linear = {"attention.output.dense": (d, d), "intermediate.dense": (4 * d, d), "output.dense": (d, 4 * d)}
+    linear |= {f"attention.self.{part}": (d, d) for part in ("query", "key", "value")}
+    norms = ["embeddings.LayerNorm"]
+    for number in range(TINY.num_hidden_layers):
+        layer = f"encoder.layer.{number}."
+        norms += [f"{layer}attention.output.LayerNorm", f"{layer}output.LayerNorm"]
+        shapes |= {f"{layer}{name}.weight": shape for name, shape in linear.items()}
+        shapes |= {f"{layer}{name}.bias": shape[:1] for name, shape in linear.items()}
+    shapes |= {f"{name}.{part}": (d,) for name in norms for part in ("weight", "bias")}
+    weights = {name: rng.normal(size=shape).astype(np.float32) / 3 for name, shape in shapes.items()}
+    weights |= {f"{name}.weight": 1 + weights[f"{name}.weight"] for name in norms}
+    return TINY, weights
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(
+    tiny_bert: tuple[Architecture, dict[str, NDArray[np.float32]]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny BERT as a directory of the Hugging Face hub's layout; do not change it."""
+    architecture, weights = tiny_bert
+    directory = tmp_path_factory.mktemp("weights")
+    (directory / "config.json").write_bytes(msgspec.json.encode(architecture))
+    tokenizer = Tokenizer(models.WordPiece({word: at for at, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    tokenizer.enable_padding(length=60)  # as MiniLM's own file does
+    tokenizer.save(str(directory / "tokenizer.json"))
+    header, body = {}, b""
+    for name, rows in weights.items():
+        header[f"bert.{name}"] = {
+            "dtype": "F32",
+            "shape": rows.shape,
+            "data_offsets": (len(body), len(body) + rows.nbytes),
+        }
+        body += rows.tobytes()
+    head = msgspec.json.encode(header | {"__metadata__": {"format": "pt"}})
+    (directory / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + body)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory of 16 dimensions; do not change it."""
+    return fetch("tiny", tmp_path_factory.mktemp("models") / "tiny", source=tiny_weights)
+
+
+@pytest.fixture(scope="session")
+def default_model() -> Path:
+    """The default model's directory, skipping where nobody has fetched it."""
+    directory = CACHE / "models" / DEFAULT_MODEL
+    if not (directory / "manifest.json").is_file():
+        pytest.skip(f"no model in {directory}: run `stream-engine model fetch`")
+    return directory

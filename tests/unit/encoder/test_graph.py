@@ -2,35 +2,15 @@
 
 import math
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
-from stream_engine.encoder.graph import Architecture, build
+from stream_engine.encoder.graph import build
 from stream_engine.errors import BadConfiguration
 from stream_engine.vectors import unit
-
-BERT = Architecture(model_type="bert", hidden_size=16, num_hidden_layers=2, num_attention_heads=2)
-
-
-def random_weights(rng, architecture, words=40, places=12):
-    d = architecture.hidden_size
-    shapes = {
-        "embeddings.word_embeddings.weight": (words, d),
-        "embeddings.position_embeddings.weight": (places, d),
-        "embeddings.token_type_embeddings.weight": (2, d),
-    }
-    linear = {"attention.output.dense": (d, d), "intermediate.dense": (4 * d, d), "output.dense": (d, 4 * d)}
-    linear |= {f"attention.self.{part}": (d, d) for part in ("query", "key", "value")}
-    norms = ["embeddings.LayerNorm"]
-    for number in range(architecture.num_hidden_layers):
-        layer = f"encoder.layer.{number}."
-        norms += [layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
-        for name, shape in linear.items():
-            shapes |= {f"{layer}{name}.weight": shape, f"{layer}{name}.bias": shape[:1]}
-    shapes |= {f"{name}.{part}": (d,) for name in norms for part in ("weight", "bias")}
-    return {name: rng.normal(size=shape).astype(np.float32) * 0.4 for name, shape in shapes.items()}
 
 
 def bert(weights, architecture, ids, pooling):
@@ -76,36 +56,35 @@ def run(model, ids, mask):
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_it_equals_a_plain_bert_and_padding_has_no_say(pooling):
-    rng = np.random.default_rng(3)
-    weights = random_weights(rng, BERT)
+def test_it_equals_a_plain_bert_and_padding_has_no_say(tiny_bert, pooling):
+    rng = np.random.default_rng(4)
     texts = [rng.integers(0, 40, size) for size in (1, 5, 12)]
     ids, mask = np.full((3, 12), 7, np.int64), np.zeros((3, 12), np.int64)
     for row, text in enumerate(texts):
         ids[row, : len(text)], mask[row, : len(text)] = text, 1
-    model = build(BERT, weights, pooling)
+    architecture, weights = tiny_bert
+    model = build(architecture, weights, pooling)
     onnx.checker.check_model(model, full_check=True)
-    expected = [bert(weights, BERT, text, pooling) for text in texts]
+    expected = [bert(weights, architecture, text, pooling) for text in texts]
     np.testing.assert_allclose(run(model, ids, mask), expected, atol=1e-5)
 
 
-def test_the_same_weights_give_the_same_bytes():
-    weights = random_weights(np.random.default_rng(3), BERT)
-    assert build(BERT, weights, "mean").SerializeToString() == build(BERT, weights, "mean").SerializeToString()
+def test_the_same_weights_give_the_same_bytes(tiny_bert):
+    assert build(*tiny_bert, "mean").SerializeToString() == build(*tiny_bert, "mean").SerializeToString()
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [("model_type", "roberta"), ("hidden_act", "gelu_new"), ("position_embedding_type", "relative_key")],
 )
-def test_what_it_cannot_write_is_refused_by_name(field, value):
-    other = Architecture(**{**{f: getattr(BERT, f) for f in BERT.__struct_fields__}, field: value})
+def test_what_it_cannot_write_is_refused_by_name(tiny_bert, field, value):
+    architecture, weights = tiny_bert
     with pytest.raises(BadConfiguration, match=f"{field} is {value}"):
-        build(other, {}, "mean")
+        build(msgspec.structs.replace(architecture, **{field: value}), weights, "mean")
 
 
-def test_missing_weights_are_named():
-    weights = random_weights(np.random.default_rng(3), BERT)
-    del weights["encoder.layer.1.output.dense.bias"]
+def test_missing_weights_are_named(tiny_bert):
+    architecture, weights = tiny_bert
+    rest = {name: value for name, value in weights.items() if name != "encoder.layer.1.output.dense.bias"}
     with pytest.raises(BadConfiguration, match=r"encoder\.layer\.1\.output\.dense\.bias"):
-        build(BERT, weights, "mean")
+        build(architecture, rest, "mean")
