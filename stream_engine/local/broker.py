@@ -18,7 +18,7 @@ from kafka.errors import KafkaError
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.local.broker_config import log4j2_properties, server_properties
 from stream_engine.local.jars import ensure_jars, java
-from stream_engine.local.processes import kill_stale, last_lines, spawn, stop
+from stream_engine.local.processes import kill_stale, last_lines, spawn, stop_all
 
 HOST = "127.0.0.1"
 
@@ -76,7 +76,7 @@ class Broker(AbstractContextManager["Broker"]):
     def stop(self, *, grace: float = 20.0) -> None:
         """Stop in order; harmless on one that has left."""
         if self._process is not None:
-            stop(self._process, grace=grace)
+            stop_all([self._process], grace=grace)
             self._pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:

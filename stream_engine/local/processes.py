@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,15 +30,18 @@ def spawn(
         )
 
 
-def stop(process: subprocess.Popen[bytes], *, grace: float) -> int:
-    """SIGTERM, then SIGKILL after `grace` seconds; returns the exit code. Harmless on one that has left."""
-    if process.poll() is None:
-        process.terminate()
-    try:
-        return process.wait(grace)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
+def stop_all(processes: Sequence[subprocess.Popen[bytes]], *, grace: float) -> None:
+    """SIGTERM to all, SIGKILL to those still there after `grace` seconds; harmless on those that have left."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    until = time.monotonic() + grace
+    for process in processes:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def command_line(pid: int) -> str | None:
