@@ -1,0 +1,77 @@
+"""A user's state as bytes: a version byte, then MessagePack. Every version ever written can be read."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+from msgspec.structs import replace
+
+from stream_engine.errors import StreamEngineError
+from stream_engine.users.history import EVENT_TYPES, HASH, shortened
+from stream_engine.users.interests import LARGEST
+from stream_engine.users.state import UserState
+
+VERSION = b"\x01"
+MAX_BYTES = 4_096
+LEAST_LEFT = 32  # hashes worth more than one more item of history
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(UserState)
+
+
+class BadState(StreamEngineError, ValueError):
+    """These bytes are not a user's state."""
+
+
+def encode_state(state: UserState) -> bytes:
+    """At most MAX_BYTES for a state that came from this package's functions."""
+    return VERSION + _encoder.encode(state)
+
+
+def decode_state(stored: bytes) -> UserState:
+    """The state that was encoded; raises BadState for anything else."""
+    if stored[:1] != VERSION:
+        raise BadState(f"unknown version: {stored[:1].hex() or 'no bytes'}")
+    try:
+        state = _decoder.decode(memoryview(stored)[1:])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadState(str(error)) from error
+    _check(state)
+    return state
+
+
+def fitted(state: UserState) -> UserState:
+    """The state with as much of its oldest memory left out as it takes to encode in MAX_BYTES."""
+    while (excess := len(encode_state(state)) - MAX_BYTES) > 0:
+        state = _smaller(state, excess)
+    return state
+
+
+def _smaller(state: UserState, excess: int) -> UserState:
+    spare = len(state.left) // HASH - LEAST_LEFT
+    if spare > 0:
+        return replace(state, left=state.left[HASH * min(spare, -(-excess // HASH)) :])
+    if state.items:
+        return shortened(state, len(state.items) - 1, LEAST_LEFT)
+    weakest = min(state.interests, key=lambda interest: interest.length)
+    return replace(state, interests=tuple(interest for interest in state.interests if interest is not weakest))
+
+
+def _check(state: UserState) -> None:
+    """Raise BadState unless the columns fit together, so that readers need not ask."""
+    entries = len(state.items)
+    sizes = {len(interest.direction) for interest in state.interests}
+    sound = (
+        state.interactions >= 0
+        and math.isfinite(state.updated_at)
+        and len(state.codes) == entries
+        and len(state.times) == len(state.places) == HASH * entries
+        and len(state.left) % HASH == 0
+        and max(state.codes, default=0) < len(EVENT_TYPES)
+        and len(sizes) <= 1
+        and all(0 < size <= LARGEST for size in sizes)
+        and all(0 < interest.length < math.inf and any(interest.direction) for interest in state.interests)
+    )
+    if not sound:
+        raise BadState("columns do not fit together")

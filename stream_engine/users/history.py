@@ -1,0 +1,148 @@
+"""The history column by column: what a user did to which item, when, and from where in the log it was read."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from heapq import merge as merge_sorted
+from typing import NamedTuple
+
+import numpy as np
+from msgspec.structs import replace
+
+from stream_engine.events import Source
+from stream_engine.users.state import UserState
+
+HASH = 4  # bytes
+
+# Stored as their place in this tuple: append, never reorder.
+EVENT_TYPES = (
+    "click",
+    "view",
+    "impression",
+    "add_to_cart",
+    "remove_from_cart",
+    "purchase",
+    "like",
+    "dislike",
+    "rating",
+    "search",
+    "bookmark",
+    "dwell",
+)
+_CODES = {event_type: code.to_bytes(1, "little") for code, event_type in enumerate(EVENT_TYPES)}
+
+
+class Entry(NamedTuple):
+    """One remembered interaction; `timestamp` in whole epoch seconds, `place` as `place_of` gives it."""
+
+    item_id: str
+    event_type: str
+    timestamp: int
+    place: int
+
+
+def recent(state: UserState, limit: int = 50) -> list[Entry]:
+    """The last interactions with an item, most recent first."""
+    return _entries(state, len(state.items), limit)
+
+
+def context(state: UserState, source: Source, window: int) -> list[Entry]:
+    """What preceded the interaction read from `source`, most recent first; nothing if it is not in the history.
+
+    Asked after the interaction is applied, the answer stays the same, also when it is delivered again, for as long
+    as the whole window before it is remembered.
+    """
+    start = _find(state.places, place_of(source).to_bytes(HASH, "little"))
+    return _entries(state, start // HASH, window) if start >= 0 else []
+
+
+def seen_hashes(state: UserState) -> set[int]:
+    """Hashes of the items acted on, in the history or before it; to be held against `item_hash`."""
+    seen: set[int] = set(np.frombuffer(state.left, "<u4").tolist())
+    seen.update(map(item_hash, state.items))
+    return seen
+
+
+def item_hash(item_id: str) -> int:
+    """Four bytes that stand for an item."""
+    return zlib.crc32(item_id.encode())
+
+
+def place_of(source: Source) -> int:
+    """Four bytes that stand for a place in the log; never the same for two within 2³² records of a partition."""
+    return (zlib.crc32(f"{source.topic}/{source.partition}".encode()) + source.offset) & 0xFFFFFFFF
+
+
+def appended(state: UserState, entry: Entry, limit: int, seen: int) -> UserState:
+    """The state with this entry as its newest, of at most `limit`; those that leave stay as one of `seen` hashes."""
+    longer = replace(
+        state,
+        items=(*state.items, entry.item_id),
+        codes=state.codes + _CODES[entry.event_type],
+        times=state.times + entry.timestamp.to_bytes(4, "little"),
+        places=state.places + entry.place.to_bytes(HASH, "little"),
+    )
+    return shortened(longer, limit, seen)
+
+
+def interleaved(state: UserState, other: UserState, limit: int, seen: int) -> UserState:
+    """The state with the other's history too, by time, each in its own order; an entry of both stays once."""
+    own = recent(state)[::-1]
+    places = {entry.place for entry in own}
+    added = [entry for entry in recent(other)[::-1] if entry.place not in places]
+    entries = list(merge_sorted(own, added, key=lambda entry: entry.timestamp))
+    longer = replace(
+        state,
+        items=tuple(entry.item_id for entry in entries),
+        codes=b"".join(_CODES[entry.event_type] for entry in entries),
+        times=np.array([entry.timestamp for entry in entries], "<u4").tobytes(),
+        places=np.array([entry.place for entry in entries], "<u4").tobytes(),
+        left=_with_hashes(state.left, np.frombuffer(other.left, "<u4").tolist(), seen),
+    )
+    return shortened(longer, limit, seen)
+
+
+def shortened(state: UserState, limit: int, seen: int) -> UserState:
+    """The state with at most `limit` entries of history; the items of those that leave stay as `seen` hashes."""
+    leaving = max(len(state.items) - limit, 0)
+    if not leaving:
+        return state
+    rest = state.items[leaving:]
+    gone = [item_hash(item_id) for item_id in state.items[:leaving] if item_id not in rest]
+    return replace(
+        state,
+        items=rest,
+        codes=state.codes[leaving:],
+        times=state.times[4 * leaving :],
+        places=state.places[HASH * leaving :],
+        left=_with_hashes(state.left, gone, seen),
+    )
+
+
+def _with_hashes(left: bytes, values: Iterable[int], limit: int) -> bytes:
+    """The ring with these as its newest, each once, at most `limit` in all."""
+    for value in values:
+        entry = value.to_bytes(HASH, "little")
+        start = _find(left, entry)
+        left = left + entry if start < 0 else left[:start] + left[start + HASH :] + entry
+    return left[max(len(left) - HASH * limit, 0) :]
+
+
+def _find(column: bytes, entry: bytes) -> int:
+    """Where the last such entry starts, or -1; bytes of two entries do not count as one."""
+    start = column.rfind(entry)
+    while start % HASH and start > 0:
+        start = column.rfind(entry, 0, start + HASH - 1)
+    return start
+
+
+def _entries(state: UserState, stop: int, limit: int) -> list[Entry]:
+    start = max(stop - limit, 0)
+    columns = (
+        state.items[start:stop],
+        [EVENT_TYPES[code] for code in state.codes[start:stop]],
+        np.frombuffer(state.times, "<u4")[start:stop].tolist(),
+        np.frombuffer(state.places, "<u4")[start:stop].tolist(),
+    )
+    return [Entry(*row) for row in zip(*columns, strict=True)][::-1]

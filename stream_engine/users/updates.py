@@ -1,0 +1,120 @@
+"""How a user's state changes: pure functions from state to state."""
+
+from __future__ import annotations
+
+import math
+from hashlib import blake2b
+
+import numpy as np
+from msgspec.structs import replace
+
+from stream_engine.events import Interaction, Received, Source
+from stream_engine.settings import UserSettings
+from stream_engine.users.codec import fitted
+from stream_engine.users.history import Entry, appended, place_of
+from stream_engine.users.interests import Interest, away, capacity, decayed, toward
+from stream_engine.users.state import UserState, next_offset
+from stream_engine.vectors import Vector
+
+NEW = UserState()
+LATEST = 2**32 - 1  # seconds: the year 2106
+WATERMARKS = 4
+EVENT_IDS = 32
+EVENT_ID = 6  # bytes of an event id's digest
+BORN = 8  # bytes
+
+
+def advance(
+    state: UserState | None, received: Received, vector: Vector | None, settings: UserSettings, *, space: int = 0
+) -> UserState:
+    """The state after this interaction; the same object when it was applied before.
+
+    `vector` is that of the item, or of a search's query; None, zero or not finite: interests stay as they are.
+    `space` is `space_of` the encoder it comes from; interests of another encoder are forgotten.
+    """
+    state = state or NEW
+    interaction, source = received.interaction, received.source
+    if source.offset < next_offset(state, source):
+        return state
+    event_ids = _with_event_id(state.event_ids, interaction.event_id)
+    if event_ids is None:
+        return replace(state, watermarks=_with_watermark(state, source))
+    weight = settings.weights.get(interaction.event_type, 0.0)
+    updated_at = max(state.updated_at, event_time(interaction, state.updated_at))
+    changed = replace(
+        state,
+        interactions=state.interactions + 1,
+        updated_at=updated_at,
+        born=state.born or _digest(f"{source.topic}/{source.partition}/{source.offset}", BORN),
+        watermarks=_with_watermark(state, source),
+        event_ids=event_ids,
+        interests=faded(state, updated_at, settings),
+    )
+    if weight:
+        if vector is not None:
+            changed = _moved(changed, vector, weight, settings, space)
+        if interaction.item_id is not None:
+            timestamp = int(event_time(interaction, updated_at))
+            entry = Entry(interaction.item_id, interaction.event_type, timestamp, place_of(source))
+            changed = appended(changed, entry, settings.history, settings.seen)
+    return fitted(changed)
+
+
+def event_time(interaction: Interaction, default: float) -> float:
+    """The interaction's time in epoch seconds, held between 1970 and 2106."""
+    timestamp = interaction.timestamp
+    return min(max(timestamp, 0.0), float(LATEST)) if math.isfinite(timestamp) else default
+
+
+def faded(state: UserState, until: float, settings: UserSettings) -> tuple[Interest, ...]:
+    """The interests as they are at `until`; time never runs backwards."""
+    elapsed = until - state.updated_at
+    return decayed(state.interests, 0.5 ** (elapsed / settings.half_life)) if elapsed > 0 else state.interests
+
+
+def _moved(state: UserState, vector: Vector, weight: float, settings: UserSettings, space: int) -> UserState:
+    """Interests with this vector in them; it counts in full however late it comes."""
+    direction = _direction(vector)
+    if direction is None:
+        return state
+    held = state.interests
+    if held and (state.space != space or len(held[0].direction) != len(direction)):
+        held = ()
+    held = decayed(held, math.exp(-abs(weight) / settings.memory))
+    phase = state.interactions
+    if weight > 0:
+        limit = capacity(len(direction), settings.interests)
+        held = toward(held, direction, weight, limit=limit, similarity=settings.similarity, phase=phase)
+    else:
+        held = away(held, direction, -weight, phase)
+    return replace(state, interests=held, space=space)
+
+
+def _direction(vector: Vector) -> Vector | None:
+    """At length 1, or None where there is no direction."""
+    square = float(np.vdot(vector, vector))  # unlike `@` it is silent about infinities
+    if not 1e-24 < square < math.inf:
+        return None
+    scaled: Vector = vector / np.float32(math.sqrt(square))
+    return scaled
+
+
+def _with_watermark(state: UserState, source: Source) -> tuple[tuple[str, int, int], ...]:
+    """The source's next offset, most recently moved last."""
+    own = (source.topic, source.partition, source.offset + 1)
+    others = tuple(mark for mark in state.watermarks if mark[:2] != own[:2])
+    return (*others, own)[-WATERMARKS:]
+
+
+def _with_event_id(event_ids: bytes, event_id: str | None) -> bytes | None:
+    """The last event ids with this one; None when it is among them already."""
+    if event_id is None:
+        return event_ids
+    own = _digest(event_id, EVENT_ID)
+    if own in event_ids:
+        return None
+    return (event_ids + own)[-EVENT_IDS * EVENT_ID :]
+
+
+def _digest(text: str, size: int) -> bytes:
+    return blake2b(text.encode(), digest_size=size).digest()
