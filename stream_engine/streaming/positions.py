@@ -11,24 +11,25 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What one chunk claims to be: the records from `after` (None: the log's beginning) up to, not with, `end`."""
+    """What one chunk claims to be: all records from `after` up to, not with, `end`."""
 
     partition: Partition
     epoch: int
-    after: int | None
+    after: int
     end: int
 
 
 @dataclass(slots=True)
 class _Place:
     epoch: int
-    started: int | None
-    next: int | None
-    handed: int | None
+    started: int
+    finished: int
+    accepted: int
+    handed: int
 
 
 class Positions:
-    """Per partition we own: the next offset to process, and where the last chunk handed over ends.
+    """Per partition we own, in rising order of time: up to where records are finished, accepted, and handed over.
 
     A chunk is a link of a chain: it may be processed only if it continues exactly where processing stands, so a
     chunk that Faust drops on the way can never be stepped over. An epoch begins whenever the consumer goes back to
@@ -38,18 +39,30 @@ class Positions:
     def __init__(self) -> None:
         self.epoch = 0
         self._places: dict[Partition, _Place] = {}
+        self._open: frozenset[Partition] = frozenset()
 
-    def start(self, committed: Mapping[Partition, int | None]) -> None:
-        """Begin an epoch: each partition continues at its committed offset, or (None) at its beginning."""
+    def start(self, offsets: Mapping[Partition, int]) -> None:
+        """Begin an epoch: each partition continues at its offset, once the consumer has sought there (`open`)."""
         self.epoch += 1
-        for partition, offset in committed.items():
-            self._places[partition] = _Place(self.epoch, offset, offset, offset)
+        self._open = frozenset()
+        self._places = {
+            partition: _Place(self.epoch, offset, offset, offset, offset) for partition, offset in offsets.items()
+        }
+
+    def open(self) -> None:
+        """Let records be fetched: the consumer stands where `start` said."""
+        self._open = frozenset(self._places)
+
+    def may_fetch(self, partition: Partition) -> bool:
+        """Whether the consumer stands at a place we know, so that nothing it fetches can be lost."""
+        return partition in self._open
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Drop what we no longer own; spans in flight of it become void."""
         self.epoch += 1
         for partition in partitions:
             self._places.pop(partition, None)
+        self._open = self._open & frozenset(self._places)
 
     def hand_over(self, partition: Partition, end: int) -> Span | None:
         """Take note that the records up to `end` leave the consumer; None if we do not own the partition."""
@@ -65,41 +78,51 @@ class Positions:
         place = self._places.get(span.partition)
         return place is not None and place.epoch == span.epoch
 
-    def is_next(self, span: Span) -> bool:
-        """Whether processing stands exactly where the span begins."""
-        return self.is_current(span) and self._places[span.partition].next == span.after
+    def accept(self, span: Span) -> bool:
+        """Take the span in hand if it begins exactly where the last one accepted ended."""
+        if not self.is_current(span) or self._places[span.partition].accepted != span.after:
+            return False
+        self._places[span.partition].accepted = span.end
+        return True
 
     def done(self, span: Span) -> bool:
         """Move on to the span's end once all its effects are on the broker; False (and no move) if it is void."""
-        if not self.is_next(span):
+        if not self.is_current(span) or self._places[span.partition].finished != span.after:
             return False
-        self._places[span.partition].next = span.end
+        self._places[span.partition].finished = span.end
         return True
 
-    def undelivered(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
+    def undelivered(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Where the consumer must seek when it fetched records of these but could not hand them over."""
         return {partition: self._places[partition].handed for partition in partitions if partition in self._places}
 
-    def rewind(self, partition: Partition) -> dict[Partition, int | None]:
+    def rewind(self, partition: Partition) -> dict[Partition, int]:
         """Where the consumer must seek after a chunk got lost on its way: what is next will be handed over again."""
         place = self._places.get(partition)
         if place is None:
             return {}
-        place.handed = place.next
-        return {partition: place.next}
+        place.handed = place.accepted
+        return {partition: place.accepted}
+
+    def give_up(self, span: Span) -> None:
+        """Put an accepted span (and all after it) back: what follows is refused until the consumer sought there."""
+        if self.is_current(span):
+            self._places[span.partition].accepted = self._places[span.partition].finished
 
     def committable(self) -> dict[Partition, int]:
         """The next offset of each partition that moved in this epoch."""
         return {
-            partition: place.next
-            for partition, place in self._places.items()
-            if place.next is not None and place.next != place.started
+            partition: place.finished for partition, place in self._places.items() if place.finished != place.started
         }
 
     def next_of(self, partition: Partition) -> int | None:
         """The next offset to process; None when unknown."""
         place = self._places.get(partition)
-        return None if place is None else place.next
+        return None if place is None else place.finished
+
+    def finished(self) -> dict[Partition, int]:
+        """The next offset to finish, of every partition we own."""
+        return {partition: place.finished for partition, place in self._places.items()}
 
     def owned(self) -> frozenset[Partition]:
         """The partitions we own."""

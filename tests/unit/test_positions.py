@@ -8,7 +8,7 @@ from stream_engine.streaming.positions import Positions
 P = ("clicks", 0)
 
 
-def started(offset: int | None = 10) -> Positions:
+def started(offset: int = 10) -> Positions:
     positions = Positions()
     positions.start({P: offset})
     return positions
@@ -19,8 +19,10 @@ def test_spans_in_order_move_the_position() -> None:
     first, second = positions.hand_over(P, 15), positions.hand_over(P, 20)
     assert first is not None
     assert second is not None
-    assert positions.is_next(first)
-    assert not positions.is_next(second)
+    assert not positions.accept(second)
+    assert positions.accept(first)
+    assert positions.accept(second)
+    assert positions.committable() == {}
     assert positions.done(first)
     assert positions.done(second)
     assert positions.committable() == {P: 20}
@@ -31,18 +33,32 @@ def test_a_span_behind_a_dropped_one_is_refused_and_rewound() -> None:
     positions.hand_over(P, 15)  # dropped on its way
     second = positions.hand_over(P, 20)
     assert second is not None
-    assert not positions.done(second)
+    assert not positions.accept(second)
     assert positions.rewind(P) == {P: 10}
     again = positions.hand_over(P, 15)
     assert again is not None
-    assert positions.done(again)
+    assert positions.accept(again)
+
+
+def test_an_accepted_span_given_up_is_handed_over_again() -> None:
+    positions = started()
+    first = positions.hand_over(P, 15)
+    assert first is not None
+    assert positions.accept(first)
+    positions.give_up(first)
+    second = positions.hand_over(P, 20)
+    assert second is not None
+    assert not positions.accept(second)
+    assert positions.rewind(P) == {P: 10}
 
 
 def test_real_gaps_in_the_log_are_allowed() -> None:
     positions = started()
     span = positions.hand_over(P, 400)  # offsets 10..398 were compacted away
     assert span is not None
+    assert positions.accept(span)
     assert positions.done(span)
+    assert positions.committable() == {P: 400}
 
 
 def test_a_span_of_an_older_epoch_is_void() -> None:
@@ -64,11 +80,16 @@ def test_a_partition_not_owned_hands_nothing_over() -> None:
     assert positions.next_of(P) is None
 
 
-def test_the_beginning_of_the_log_is_none() -> None:
-    positions = started(None)
-    positions.hand_over(P, 3)
-    assert positions.rewind(P) == {P: None}
-    assert positions.committable() == {}
+def test_nothing_is_fetched_before_the_consumer_stands_where_we_know() -> None:
+    positions = started()
+    assert not positions.may_fetch(P)
+    positions.open()
+    assert positions.may_fetch(P)
+    positions.start({P: 10})
+    assert not positions.may_fetch(P)
+    positions.open()
+    positions.forget([P])
+    assert not positions.may_fetch(P)
 
 
 def test_undelivered_records_are_sought_where_the_last_chunk_ended() -> None:
@@ -87,7 +108,7 @@ def test_whatever_is_dropped_every_offset_is_processed_in_order(steps: list[tupl
         assert span is not None
         begin, cursor = cursor, end
         if fate == "rebalance":
-            positions.start({P: positions.next_of(P)})
+            positions.start({P: positions.next_of(P) or 0})
             cursor = positions.next_of(P) or 0
         elif fate == "void":
             positions.forget([P])
@@ -95,9 +116,9 @@ def test_whatever_is_dropped_every_offset_is_processed_in_order(steps: list[tupl
             cursor = len(processed)
         if fate == "drop":
             continue
-        if positions.is_next(span):
+        if positions.accept(span):
             processed.extend(range(begin, end))
             assert positions.done(span)
         elif positions.is_current(span):
-            cursor = positions.rewind(P)[P] or 0
+            cursor = positions.rewind(P)[P]
     assert processed == list(range(len(processed)))

@@ -1,0 +1,102 @@
+"""The Faust app: one agent a topic, each handing chunks to its guard."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import faust
+
+from stream_engine.settings import Settings
+from stream_engine.streaming.clients import servers, ssl_context
+from stream_engine.streaming.consumer import BytesTable, ChunkApp
+from stream_engine.streaming.guard import Guard
+from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, interactions_topic
+
+BUFFERED_CHUNKS = 16
+
+
+def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> ChunkApp:
+    """A configured app with no agents yet; `finish` returns when no chunk is in hand."""
+    kafka = settings.kafka
+    topics = settings.topics
+    return ChunkApp(
+        kafka.group,
+        chunk_topics=frozenset({topics.clicks, topics.items, topics.users, interactions_topic(kafka.group)}),
+        chunk_size=settings.stream.chunk,
+        finish=finish,
+        autodiscover=False,
+        broker=[f"kafka://{server}" for server in servers(kafka)],
+        broker_credentials=credentials(settings),
+        broker_session_timeout=kafka.session_timeout,
+        broker_heartbeat_interval=kafka.session_timeout / 6,
+        broker_rebalance_timeout=2 * kafka.session_timeout,
+        broker_request_timeout=max(20.0, 2 * kafka.session_timeout),
+        broker_commit_interval=0.5,
+        broker_max_poll_records=4 * settings.stream.chunk,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=max(4 << 20, 2 * kafka.max_record_bytes),
+        datadir=str(settings.stream.data_dir / "faust"),
+        key_serializer="raw",
+        value_serializer="raw",
+        store="memory://",
+        stream_buffer_maxsize=BUFFERED_CHUNKS,
+        stream_wait_empty=False,
+        table_standby_replicas=settings.stream.standby_replicas,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=kafka.partitions,
+        web_enabled=False,
+    )
+
+
+def users_table(app: ChunkApp, settings: Settings) -> BytesTable:
+    """Users' states, in the partition their clicks come by."""
+    return _table(app, USERS_TABLE, settings)
+
+
+def items_table(app: ChunkApp, settings: Settings) -> BytesTable:
+    """Items' statistics, in the partition that owns the item."""
+    return _table(app, ITEMS_TABLE, settings)
+
+
+def _table(app: ChunkApp, name: str, settings: Settings) -> BytesTable:
+    table: BytesTable = app.Table(
+        name,
+        key_type=bytes,
+        value_type=bytes,
+        partitions=settings.kafka.partitions,
+        recovery_buffer_size=1000,
+    )
+    return table
+
+
+def add_agents(app: ChunkApp, guards: Mapping[str, Guard]) -> None:
+    """One agent, of one actor, for each topic's guard."""
+    for topic, guard in guards.items():
+        channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        app.agent(channel, name=f"stream_engine.{topic}")(_agent(app, guard))
+
+
+def _agent(app: ChunkApp, guard: Guard) -> Callable[[Any], Awaitable[None]]:
+    async def agent(stream: Any) -> None:
+        async for event in stream.noack().events():
+            if not await guard.run(event.value):
+                await app.consumer.rewind(event.value)
+
+    return agent
+
+
+def credentials(settings: Settings) -> Any:
+    """What Faust wants to hear of SASL and TLS; None for plain text."""
+    kafka = settings.kafka
+    context: ssl.SSLContext | None = ssl_context(kafka) if kafka.security_protocol.endswith("SSL") else None
+    if kafka.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            mechanism=kafka.sasl_mechanism,
+            username=kafka.sasl_username,
+            password=kafka.sasl_password.get_secret_value(),
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)

@@ -1,0 +1,130 @@
+"""The item view's feed: a consumer without a group reads the compacted topics in every worker, from the beginning."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream_engine.errors import PoisonEvent, Unavailable
+from stream_engine.index.protocol import Index
+from stream_engine.items.record import CatalogueRecord, decode_record
+from stream_engine.items.statistics import decode_statistics
+from stream_engine.items.view import ItemView
+from stream_engine.settings import KafkaSettings
+from stream_engine.streaming.chunks import Record
+from stream_engine.streaming.clients import client_options
+from stream_engine.streaming.stages import points
+
+log = logging.getLogger(__name__)
+Apply = Callable[[bytes, bytes | None], None]
+SLICE = 200  # records applied before the event loop gets its turn
+
+
+class ViewWriter:
+    """Applies catalogue records to the view, and to an index of this worker's own."""
+
+    def __init__(self, view: ItemView, own_index: Index | None) -> None:
+        self._view = view
+        self._index = own_index
+        self._put: dict[str, CatalogueRecord] = {}
+        self._gone: set[str] = set()
+
+    def catalogue(self, key: bytes, value: bytes | None) -> None:
+        """One record of the item-state topic; null takes the item out."""
+        item_id = key.decode()
+        if value is None:
+            self._view.remove(item_id)
+            self._put.pop(item_id, None)
+            self._gone.add(item_id)
+            return
+        record = decode_record(value)
+        self._view.put(record)
+        self._gone.discard(item_id)
+        self._put[item_id] = record
+
+    def statistics(self, key: bytes, value: bytes | None) -> None:
+        """One record of the statistics' changelog."""
+        if value is not None:
+            self._view.put_statistics(key.decode(), decode_statistics(value))
+
+    async def index(self) -> None:
+        """Bring the own index up to what was applied; raises Unavailable and keeps what is left to do."""
+        if self._index is None:
+            self._put.clear()
+            self._gone.clear()
+            return
+        fresh = points(record for record in self._put.values() if record.fingerprint == self._view.fingerprint)
+        if fresh:
+            await self._index.upsert(fresh)
+        if self._gone:
+            await self._index.delete(sorted(self._gone))
+        self._put.clear()
+        self._gone.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A compacted topic, and what is done with each of its records."""
+
+    topic: str
+    apply: Apply
+
+
+class Feed:
+    """Reads every partition of some compacted topics for ever; `caught_up` once it has seen what was there at start."""
+
+    def __init__(
+        self, settings: KafkaSettings, subscriptions: Iterable[Subscription], after: Callable[[], object]
+    ) -> None:
+        self._apply = {each.topic: each.apply for each in subscriptions}
+        self._after = after
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        self._partitions = settings.partitions
+        self.caught_up = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start and read until cancelled."""
+        await self._consumer.start()
+        try:
+            everything = [
+                TopicPartition(topic, partition) for topic in self._apply for partition in range(self._partitions)
+            ]
+            self._consumer.assign(everything)
+            await self._consumer.seek_to_beginning(*everything)
+            ends = await self._consumer.end_offsets(everything)
+            while True:
+                await self._read()
+                if not self.caught_up.is_set() and await self._reached(ends):
+                    self.caught_up.set()
+        finally:
+            await self._consumer.stop()
+
+    async def _reached(self, ends: dict[TopicPartition, int]) -> bool:
+        return all([await self._consumer.position(partition) >= end for partition, end in ends.items()])
+
+    async def _read(self) -> None:
+        batches = await self._consumer.getmany(timeout_ms=200 if self.caught_up.is_set() else 20)
+        for partition, records in batches.items():
+            for begin in range(0, len(records), SLICE):
+                self._take(self._apply[partition.topic], records[begin : begin + SLICE])
+                await asyncio.sleep(0)
+        try:
+            result = self._after()
+            if asyncio.iscoroutine(result):
+                await result
+        except Unavailable as away:
+            log.warning("index away", extra={"reason": away.reason})
+
+    @staticmethod
+    def _take(apply: Apply, records: Sequence[Record]) -> None:
+        for record in records:
+            try:
+                apply(record.key or b"", record.value)
+            except (PoisonEvent, UnicodeDecodeError):
+                log.exception("unreadable record", extra={"topic": record.topic, "offset": record.offset})

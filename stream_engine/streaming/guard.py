@@ -1,0 +1,175 @@
+"""The one place that handles failure: refuse the event, hold for a dependency, isolate our own bug."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from stream_engine.codec import dead_letter_headers
+from stream_engine.errors import PoisonEvent, StreamEngineError, Unavailable
+from stream_engine.events import DeadLetter
+from stream_engine.metrics import Metrics
+from stream_engine.streaming.chunks import Chunk, Record, source_of
+from stream_engine.streaming.positions import Positions
+from stream_engine.streaming.publisher import Outgoing, Publisher
+
+log = logging.getLogger(__name__)
+Handle = Callable[[Sequence[Record]], Awaitable[list[Outgoing]]]
+
+
+class Abandoned(StreamEngineError):
+    """The chunk in hand was given up for a rebalance or a stop; its records will be read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is done with the records of one topic: `handle` returns all that is to be published, and sends nothing."""
+
+    name: str
+    handle: Handle
+
+
+class Guard:
+    """Applies one topic's chunks: all effects of a chunk reach the broker, then its position moves; or neither.
+
+    With `linger` (seconds) chunks are gathered for so long and applied together.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        positions: Positions,
+        publisher: Publisher,
+        dead_letters: str,
+        may_write: Callable[[], None],
+        metrics: Metrics,
+        linger: float = 0.0,
+        max_pause: float = 2.0,
+    ) -> None:
+        self._stage = stage
+        self._positions = positions
+        self._publisher = publisher
+        self._dead_letters = dead_letters
+        self._may_write = may_write
+        self._metrics = metrics
+        self._linger = linger
+        self._max_pause = max_pause
+        self._give_up = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._gathered: list[Chunk] = []
+        self.holding: frozenset[str] = frozenset()
+
+    async def run(self, chunk: Chunk) -> bool:
+        """Accept and apply the chunk; False if what comes before it must be handed over again."""
+        if not self._positions.accept(chunk.span):
+            return not self._positions.is_current(chunk.span)
+        self._gathered.append(chunk)
+        if self._linger == 0:
+            await self.flush()
+        return True
+
+    async def flush(self) -> None:
+        """Apply what is gathered."""
+        async with self._busy:
+            chunks, self._gathered = self._gathered, []
+            chunks = [chunk for chunk in chunks if self._positions.is_current(chunk.span)]
+            if not chunks:
+                return
+            began = time.perf_counter()
+            try:
+                await self._apply([record for chunk in chunks for record in chunk.records], self._stage.handle)
+            except Abandoned:
+                for chunk in chunks:
+                    self._positions.give_up(chunk.span)
+                return
+            for chunk in chunks:
+                self._positions.done(chunk.span)
+            self._measure(chunks, time.perf_counter() - began)
+
+    async def linger(self) -> None:
+        """Flush every `linger` seconds, for ever."""
+        while True:
+            await asyncio.sleep(self._linger)
+            await self.flush()
+
+    async def finish(self) -> None:
+        """Return when no chunk is in hand; what waits for a dependency, or was only gathered, is given up."""
+        self._give_up.set()
+        self._gathered.clear()
+        async with self._busy:
+            self._give_up.clear()
+
+    def _measure(self, chunks: Sequence[Chunk], seconds: float) -> None:
+        records = sum(len(chunk.records) for chunk in chunks)
+        self._metrics.records.labels(self._stage.name).inc(records)
+        self._metrics.chunk_records.labels(self._stage.name).observe(records)
+        self._metrics.chunk_seconds.labels(self._stage.name).observe(seconds)
+
+    async def _apply(self, records: Sequence[Record], handle: Handle) -> None:
+        for pause in _pauses(self._max_pause):
+            try:
+                effects = await handle(records)
+                self._may_write()
+                await self._publisher.publish(effects)
+                self._count(effects)
+            except Unavailable as away:
+                await self._hold(away, pause)
+            except Abandoned:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
+                await self._isolate(records, error)
+                return
+            else:
+                self.holding = frozenset()
+                return
+
+    async def _hold(self, away: Unavailable, pause: float) -> None:
+        log.warning("hold", extra={"dependency": away.dependency, "reason": away.reason, "pause": pause})
+        self.holding |= {away.dependency}
+        self._metrics.holds.labels(away.dependency).inc()
+        try:
+            async with asyncio.timeout(pause):
+                await self._give_up.wait()
+        except TimeoutError:
+            return
+        raise Abandoned(away.dependency)
+
+    async def _isolate(self, records: Sequence[Record], error: Exception) -> None:
+        """A chunk that fails is applied record by record; the record that still fails is refused."""
+        if len(records) > 1:
+            for record in records:
+                await self._apply([record], self._stage.handle)
+            return
+        log.error("failure", exc_info=error, extra={"source": source_of(records[0])})
+        self._metrics.failures.labels(type(error).__name__).inc()
+        letter = dead_letter(records[0], error, topic=self._dead_letters, stage=self._stage.name)
+
+        async def refusal(_: Sequence[Record]) -> list[Outgoing]:
+            return [letter]
+
+        await self._apply(records, refusal)
+
+    def _count(self, effects: Sequence[Outgoing]) -> None:
+        refused = sum(effect.topic == self._dead_letters for effect in effects)
+        if refused:
+            self._metrics.dead_letters.labels(self._stage.name).inc(refused)
+
+
+def dead_letter(record: Record, error: Exception, *, topic: str, stage: str) -> Outgoing:
+    """The record as received, with headers that say where and why it was refused."""
+    message = str(error) if isinstance(error, PoisonEvent) else "".join(traceback.format_exception(error))[-900:]
+    headers = tuple(record.headers or ())
+    letter = DeadLetter(record.key, record.value, headers, source_of(record), stage, type(error).__name__, message)
+    return Outgoing(topic, record.key, record.value, dead_letter_headers(letter), None, record.timestamp)
+
+
+def _pauses(longest: float) -> Iterator[float]:
+    pause = 0.05
+    while True:
+        yield pause
+        pause = min(2 * pause, longest)

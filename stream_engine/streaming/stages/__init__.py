@@ -1,0 +1,9 @@
+"""What is done with each topic's records: bytes in, everything to be published out. No Kafka client, no Faust."""
+
+from stream_engine.streaming.stages.catalogue import ANNOUNCED, Catalogue, points
+from stream_engine.streaming.stages.clicks import Clicks
+from stream_engine.streaming.stages.control import Control
+from stream_engine.streaming.stages.statistics import Statistics
+from stream_engine.streaming.stages.tables import FakeTable, StateTable
+
+__all__ = ["ANNOUNCED", "Catalogue", "Clicks", "Control", "FakeTable", "StateTable", "Statistics", "points"]

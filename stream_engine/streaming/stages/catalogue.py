@@ -1,0 +1,74 @@
+"""The `items` topic: what can be recommended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from stream_engine.codec import Limits, decode_item
+from stream_engine.encoder.protocol import Encoder
+from stream_engine.events import Item, ItemDeleted
+from stream_engine.index.protocol import Index, Point
+from stream_engine.items.record import CatalogueRecord, encode_record, record_of
+from stream_engine.items.view import ItemView
+from stream_engine.streaming.chunks import Record
+from stream_engine.streaming.publisher import Outgoing
+from stream_engine.streaming.stages.decoding import decoded
+
+ANNOUNCED = "stream-engine-announced"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """An item: its text encoded once, its record for every worker's view; a shared index is told here."""
+
+    view: ItemView
+    encoder: Encoder
+    limits: Limits
+    item_state: str
+    dead_letters: str
+    shared_index: Index | None
+
+    async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
+        """The view records of new, changed and deleted items."""
+        good, effects = decoded(records, decode_item, limits=self.limits, dead_letters=self.dead_letters, stage="items")
+        last = {said.item_id: (record, said) for record, said in good if not self._already_known(record, said)}
+        live = {item_id: pair for item_id, pair in last.items() if isinstance(pair[1], Item)}
+        made = await self._records([(record, said) for record, said in live.values() if isinstance(said, Item)])
+        gone = [item_id for item_id in last if item_id not in live]
+        if self.shared_index is not None:
+            await self.shared_index.upsert(points(made))
+            await self.shared_index.delete(gone)
+        effects += [Outgoing(self.item_state, each.item_id.encode(), encode_record(each)) for each in made]
+        effects += [Outgoing(self.item_state, item_id.encode(), None) for item_id in gone]
+        return effects
+
+    def _already_known(self, record: Record, said: Item | ItemDeleted) -> bool:
+        """An item that only a click announced does not overrule the catalogue."""
+        return any(name == ANNOUNCED for name, _ in record.headers or ()) and said.item_id in self.view
+
+    async def _records(self, items: Sequence[tuple[Record, Item]]) -> list[CatalogueRecord]:
+        with_text = [item.item_id for _, item in items if item.text]
+        vectors = dict(
+            zip(with_text, await self.encoder.encode([item.text for _, item in items if item.text]), strict=True)
+        )
+        return [
+            record_of(
+                item,
+                first_seen=self._first_seen(item.item_id) or record.timestamp / 1000,
+                vector=vectors.get(item.item_id),
+                fingerprint=self.encoder.fingerprint,
+            )
+            for record, item in items
+        ]
+
+    def _first_seen(self, item_id: str) -> float:
+        row = self.view.row(item_id)
+        return 0.0 if row is None else float(self.view.columns.first_seen[row])
+
+
+def points(records: Iterable[CatalogueRecord]) -> list[Point]:
+    """What an index holds of these; items without text are not searched."""
+    return [
+        Point(each.item_id, each.vector, each.available, each.categories) for each in records if each.vector is not None
+    ]

@@ -1,0 +1,71 @@
+"""The `clicks` topic: users' states and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from aiokafka.partitioner import murmur2
+
+from stream_engine.codec import Limits, decode_interaction, encode_item, encode_recommendation
+from stream_engine.engine import Engine
+from stream_engine.events import Item, Received
+from stream_engine.items.updates import ItemUpdate, encode_updates
+from stream_engine.streaming.chunks import Record, source_of
+from stream_engine.streaming.publisher import Outgoing
+from stream_engine.streaming.stages.catalogue import ANNOUNCED
+from stream_engine.streaming.stages.decoding import decoded
+from stream_engine.streaming.stages.tables import StateTable
+from stream_engine.users import UserState, decode_state, encode_state
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """A click: the user's new state, their new list, and what it says about items."""
+
+    engine: Engine
+    users: StateTable
+    limits: Limits
+    clock: Callable[[], float]
+    recommendations: str
+    dead_letters: str
+    items: str
+    interactions: str
+    partitions: int
+
+    async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
+        """Effects in the order they are to be published; the table has changed already."""
+        partition = records[0].partition
+        good, effects = decoded(
+            records, decode_interaction, limits=self.limits, dead_letters=self.dead_letters, stage="clicks"
+        )
+        received = [Received(interaction, source_of(record)) for record, interaction in good]
+        outcome = await self.engine.on_chunk(received, self._states(received, partition), self.clock())
+        for user in outcome.users:
+            key = user.user_id.encode()
+            effects.append(self.users.write(key, encode_state(user.state), partition))
+            effects.append(Outgoing(self.recommendations, key, encode_recommendation(user.recommendation)))
+        effects += self._said(outcome.updates)
+        effects += [self._announcement(item) for item in outcome.announced]
+        return effects
+
+    def _states(self, received: Sequence[Received], partition: int) -> dict[str, UserState]:
+        users = dict.fromkeys(each.interaction.user_id for each in received)
+        stored = {user: self.users.read(user.encode(), partition) for user in users}
+        return {user: decode_state(state) for user, state in stored.items() if state is not None}
+
+    def _said(self, updates: Iterable[ItemUpdate]) -> list[Outgoing]:
+        """What the chunk says about items, one record for each partition of the items' owners."""
+        by_owner: dict[int, list[ItemUpdate]] = {}
+        for update in updates:
+            by_owner.setdefault(partition_of(update.item_id.encode(), self.partitions), []).append(update)
+        return [Outgoing(self.interactions, None, encode_updates(said), (), owner) for owner, said in by_owner.items()]
+
+    def _announcement(self, item: Item) -> Outgoing:
+        return Outgoing(self.items, item.item_id.encode(), encode_item(item), ((ANNOUNCED, b"inline"),))
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where the Java client's default partitioner puts a key."""
+    owner: int = (murmur2(key) & 0x7FFFFFFF) % partitions
+    return owner

@@ -1,0 +1,50 @@
+"""The internal interactions topic: what clicks say about items, counted by the items' owners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stream_engine.errors import PoisonEvent
+from stream_engine.items.statistics import ItemStatistics, decode_statistics, encode_statistics, observe
+from stream_engine.items.updates import decode_updates
+from stream_engine.settings import StatisticsSettings
+from stream_engine.streaming.chunks import Record
+from stream_engine.streaming.guard import dead_letter
+from stream_engine.streaming.publisher import Outgoing
+from stream_engine.streaming.stages.tables import StateTable
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What clicks say about items, applied by the items' owner; `cached` spares decoding what was just written."""
+
+    table: StateTable
+    settings: StatisticsSettings
+    dead_letters: str
+    cached: dict[tuple[bytes, int], ItemStatistics]
+
+    async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
+        """One changelog record for each item touched; the views read them there."""
+        touched: dict[tuple[bytes, int], ItemStatistics] = {}
+        effects = []
+        for record in records:
+            try:
+                updates = decode_updates(record.value or b"")
+            except PoisonEvent as poison:
+                effects.append(dead_letter(record, poison, topic=self.dead_letters, stage="interactions"))
+                continue
+            for update in updates:
+                place = (update.item_id.encode(), record.partition)
+                touched[place] = observe(touched.get(place) or self._known(place), update, self.settings)
+        self.cached.update(touched)
+        effects += [
+            self.table.write(key, encode_statistics(stats), partition) for (key, partition), stats in touched.items()
+        ]
+        return effects
+
+    def _known(self, place: tuple[bytes, int]) -> ItemStatistics | None:
+        if place in self.cached:
+            return self.cached[place]
+        stored = self.table.read(*place)
+        return None if stored is None else decode_statistics(stored)
