@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FORMAT_VERSION = 1
+PATIENCE = 5.0  # seconds to wait for another process
 SLICE = 500  # keys a statement; SQLite's oldest limit is 999
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, used INTEGER NOT NULL, vector BLOB NOT NULL)",
@@ -39,7 +40,7 @@ class VectorCache:
         self._dimensions = dimensions
         self._limit = limit
         self._database = self._open()
-        self._tick: int = self._database.execute("SELECT coalesce(max(used), 0) FROM vectors").fetchone()[0]
+        self._tick = _last_tick(self._database)
 
     def get(self, texts: Sequence[str]) -> dict[str, Vector]:
         """The vectors that are there, by text."""
@@ -97,7 +98,9 @@ class VectorCache:
     def _open(self) -> sqlite3.Connection:
         try:
             return _connect(self._path)
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            return self._in_memory(error)
+        except sqlite3.DatabaseError as error:
             log.warning("encoder_cache_reset path=%s error=%s", self._path, error)
             return self._afresh()
 
@@ -107,15 +110,18 @@ class VectorCache:
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             return _connect(self._path)
         except (sqlite3.DatabaseError, OSError) as error:
-            log.warning("encoder_cache_in_memory path=%s error=%s", self._path, error)
-            return _connect(None)
+            return self._in_memory(error)
+
+    def _in_memory(self, error: Exception) -> sqlite3.Connection:
+        log.warning("encoder_cache_in_memory path=%s error=%s", self._path, error)
+        return _connect(None)
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
     """An open cache, its format checked; raises sqlite3.DatabaseError or OSError. None stands for memory."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path or ":memory:", timeout=5.0, check_same_thread=False)
+    database = sqlite3.connect(path or ":memory:", timeout=PATIENCE, check_same_thread=False)
     try:
         _prepare(database)
     except sqlite3.DatabaseError:
@@ -133,6 +139,12 @@ def _prepare(database: sqlite3.Connection) -> None:
     with database:
         for statement in SCHEMA:
             database.execute(statement)
+    _last_tick(database)  # damage shows here, where it can be mended
+
+
+def _last_tick(database: sqlite3.Connection) -> int:
+    tick: int = database.execute("SELECT coalesce(max(used), 0) FROM vectors").fetchone()[0]
+    return tick
 
 
 def _slices(keys: dict[bytes, str], size: int) -> Iterator[dict[bytes, str]]:
