@@ -18,9 +18,8 @@ from kafka.errors import KafkaError
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.local.broker_config import log4j2_properties, server_properties
 from stream_engine.local.jars import ensure_jars, java
+from stream_engine.local.ports import HOST, free_port, is_bindable
 from stream_engine.local.processes import kill_stale, last_lines, spawn, stop_all
-
-HOST = "127.0.0.1"
 
 
 class Broker(AbstractContextManager["Broker"]):
@@ -59,13 +58,13 @@ class Broker(AbstractContextManager["Broker"]):
         properties = self._folder / "server.properties"
         kill_stale(self._pid_file, mark=str(properties))
         self._port = port or self._port or _remembered(self._folder)
-        if not self._port or (port == 0 and not _bindable(self._port)):
-            self._port = _free_port()
-        elif not _bindable(self._port):
+        if not self._port or (port == 0 and not is_bindable(self._port)):
+            self._port = free_port()
+        elif not is_bindable(self._port):
             raise BadConfiguration("local.port", f"{self._port} is in use")
         (self._folder / "port").write_text(str(self._port))
         data = self._folder / "log"
-        properties.write_text(server_properties(data=data, port=self._port, controller_port=_free_port()))
+        properties.write_text(server_properties(data=data, port=self._port, controller_port=free_port()))
         (self._folder / "log4j2.properties").write_text(log4j2_properties(self.log))
         if not (data / "meta.properties").exists():
             self._format(properties)
@@ -163,19 +162,3 @@ def _remembered(folder: Path) -> int:
         return int((folder / "port").read_text())
     except (OSError, ValueError):
         return 0
-
-
-def _bindable(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the broker binds
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -2,19 +2,19 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.local.backoff import Policy
+from stream_engine.local.ports import free_port
 from stream_engine.local.processes import command_line, kill_stale
 from stream_engine.local.supervisor import Supervisor, Worker, is_ready
 
@@ -28,12 +28,6 @@ class Answer(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

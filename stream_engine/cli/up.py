@@ -1,0 +1,35 @@
+"""`stream-engine up`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from stream_engine.cli.options import DataDir, Index, settings_for
+from stream_engine.cli.terminal import progress_lines, stop_on_signals
+from stream_engine.local.stack import running
+
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes.")]
+Port = Annotated[
+    int | None, typer.Option(metavar="P", help="The broker's port; without it, a free one, then the same.")
+]
+
+
+def up(
+    context: typer.Context, workers: Workers = None, port: Port = None, data_dir: DataDir = None, index: Index = None
+) -> None:
+    """Run the embedded default in the foreground: broker, topics, workers. Ctrl-C or SIGTERM stops all of it."""
+    flags = {"local.workers": workers, "local.port": port, "stream.data_dir": data_dir, "index.location": index}
+    settings = settings_for(context, flags)
+    stop_on_signals()
+    try:
+        with progress_lines() as report, running(settings, report=report) as stack:
+            report(None)
+            typer.echo(f"ready: broker at {stack.broker.bootstrap}, data in {settings.stream.data_dir}")
+            while True:
+                stack.tend(report)
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
