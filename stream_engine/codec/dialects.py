@@ -10,6 +10,7 @@ from stream_engine.errors import PoisonEvent
 from stream_engine.events import EventType
 
 Names = Mapping[str, tuple[str, ...]]
+PRODUCT_DETAILS = "productDetails"  # not an id but a list of products
 
 INTERACTION: Names = {
     "event_id": ("eventId", "messageId"),
@@ -18,7 +19,7 @@ INTERACTION: Names = {
     "anonymous_id": ("anonymousId", "visitorId"),
     "anonymous": (),
     "session_id": ("sessionId",),
-    "item_id": ("itemId", "ItemId", "productId", "productDetails"),
+    "item_id": ("itemId", "ItemId", "productId", PRODUCT_DETAILS),
     "timestamp": ("eventTime", "sentAt", "Timestamp", "ts"),
     "value": ("eventValue", "portion"),
     "recommendation_id": ("recommendationId", "attributionToken", "recommId", "ranking"),
