@@ -149,7 +149,7 @@ def asyncapi(topics: TopicSettings) -> Schema:
         },
         "defaultContentType": "application/json",
         "channels": channels,
-        "operations": {name: _operation(name, actions.get(name, "send"), channels[name]) for name in channels},
+        "operations": dict(_operation(name, actions.get(name, "send"), channel) for name, channel in channels.items()),
         "components": {"messages": _messages()},
     }
 
@@ -159,9 +159,10 @@ def _channel(topic: str, description: str, *messages: str) -> Schema:
     return {"address": topic, "description": description, "messages": references}
 
 
-def _operation(name: str, action: str, channel: Schema) -> Schema:
+def _operation(name: str, action: str, channel: Schema) -> tuple[str, Schema]:
     messages = [{"$ref": f"#/channels/{name}/messages/{message}"} for message in channel["messages"]]
-    return {"action": action, "channel": {"$ref": f"#/channels/{name}"}, "messages": messages}
+    operation = {"action": action, "channel": {"$ref": f"#/channels/{name}"}, "messages": messages}
+    return f"{action}{name[0].upper()}{name[1:]}", operation
 
 
 def _messages() -> Schema:
