@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 from stream_engine.vectors import Vector
 
+SCORE_DIGITS = 6  # float32 sums in another order differ beyond this; scores equal to here are ties
+
 
 class Match(NamedTuple):
     """One found item and its cosine to the query."""
@@ -46,12 +48,35 @@ class Index(Protocol):
         """Remove; unknown ids are ignored."""
 
     async def search(self, queries: Sequence[Query]) -> list[list[Match]]:
-        """One list a query, best first, ties by item id; one round trip for all."""
+        """One list a query, best first, ties by item id, nothing for a zero vector; one round trip for all."""
         ...
 
     async def count(self) -> int:
-        """How many items are stored."""
+        """How many items are stored, available or not."""
         ...
 
     async def close(self) -> None:
         """Release the connection or files; idempotent."""
+
+
+class Store(Index, Protocol):
+    """An index that can be (re)opened: what an adapter implements."""
+
+    async def ensure(self) -> None:
+        """Connect and create what is missing; idempotent; raises Unavailable, or BadConfiguration if refused."""
+
+
+def ranked(item_ids: Sequence[str], scores: Sequence[float], limit: int) -> list[Match]:
+    """The first `limit` as matches, given best first; equal scores are put in order of item id."""
+    rounded = [round(score, SCORE_DIGITS) for score in scores]
+    matches = list(map(Match, item_ids, rounded))
+    if len(set(rounded)) < len(rounded):
+        matches.sort(key=lambda match: (-match.score, match.item_id))
+    return matches[:limit]
+
+
+def checked(vector: Vector, dimensions: int) -> Vector:
+    """The vector itself, if it has the index's length."""
+    if vector.shape != (dimensions,):
+        raise ValueError(f"a vector of shape {vector.shape} for an index of {dimensions} dimensions")
+    return vector
