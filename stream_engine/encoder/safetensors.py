@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -15,24 +15,26 @@ from stream_engine.errors import BadConfiguration
 DTYPES = {"F32": "<f4", "F16": "<f2"}
 
 
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Tensor(msgspec.Struct, frozen=True):
     dtype: str
-    shape: tuple[int, ...]
-    data_offsets: tuple[int, int]
+    shape: tuple[Natural, ...]
+    data_offsets: tuple[Natural, Natural]
 
 
 def read(path: Path) -> dict[str, NDArray[np.float32]]:
     """Every floating tensor by name, in single precision; raises BadConfiguration when the file is not what it says."""
-    data = path.read_bytes()
+    data = memoryview(path.read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    body = data[start:]
     try:
-        start = 8 + int.from_bytes(data[:8], "little")
-        header: dict[str, msgspec.Raw] = msgspec.json.decode(data[8:start], type=dict[str, msgspec.Raw])
+        header = msgspec.json.decode(data[8:start], type=dict[str, msgspec.Raw])
         header.pop("__metadata__", None)
         tensors = {name: msgspec.json.decode(raw, type=_Tensor) for name, raw in header.items()}
         return {
-            name: np.frombuffer(data, DTYPES[one.dtype], math.prod(one.shape), start + one.data_offsets[0])
-            .reshape(one.shape)
-            .astype(np.float32, copy=False)
+            name: np.frombuffer(body[slice(*one.data_offsets)], DTYPES[one.dtype]).reshape(one.shape).astype(np.float32)
             for name, one in tensors.items()
             if one.dtype in DTYPES
         }
