@@ -1,4 +1,5 @@
 import json
+import time
 from typing import Any
 
 import pytest
@@ -65,10 +66,20 @@ def test_times(said: Any, kept: float) -> None:
         [],
         {},
         10**300,
+        10**400,
     ],
 )
 def test_times_that_cannot_be(said: Any) -> None:
     assert refused(LEAST | {"timestamp": said}).field == "timestamp"
+
+
+def test_times_without_a_zone_are_utc_wherever_we_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        found = decode(LEAST | {"timestamp": "2023-11-14T22:13:10"}).timestamp
+    time.tzset()
+    assert found == NOW - 10
 
 
 @pytest.mark.parametrize("received", [float("nan"), float("inf"), -1.0, 4e10])

@@ -62,6 +62,7 @@ def test_unknown_fields_are_kept() -> None:
         ("available", 1),
         ("published_at", "soon"),
         ("published_at", "3000-01-01"),
+        ("published_at", -7e10),
         ("expires_at", [1]),
         ("attributes", "x"),
         ("vector", []),
