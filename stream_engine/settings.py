@@ -86,6 +86,7 @@ class IndexSettings(Group):
     collection: str = "items"
     quantized: bool = False
     prefer_grpc: bool = True
+    grpc_port: int = Field(6334, ge=1, le=65_535)
     timeout: float = Field(2.0, gt=0, description="seconds")
 
 
@@ -114,6 +115,7 @@ class StatisticsSettings(Group):
     half_lives: tuple[float, ...] = Field((3_600.0, 86_400.0, 7 * 86_400.0, 60 * 86_400.0), min_length=1, max_length=6)
     lately: float = Field(14 * 86_400.0, gt=0, description="half-life of recent pairs")
     neighbours: int = Field(128, ge=1, le=400)
+    followers: int = Field(32, ge=1, le=100)
     window: int = Field(10, ge=1, le=50, description="how many earlier items a click is paired with")
     fade: float = Field(0.9, gt=0, le=1, description="what a pair loses per item in between")
 
