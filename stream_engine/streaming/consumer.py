@@ -93,6 +93,12 @@ class ChunkConsumer(FaustConsumer):
             return {}
         return await super()._getmany(known, timeout)
 
+    async def ends(self) -> dict[Partition, int]:
+        """Where the log ends, of every partition we own."""
+        owned = [TP(*partition) for partition in self.positions.finished()]
+        found = await self.highwaters(*owned) if owned else {}
+        return {(tp.topic, tp.partition): end for tp, end in found.items()}
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Begin an epoch at the committed offsets (where there is none: at the beginning of the log).
 
@@ -153,10 +159,17 @@ class BytesTable(faust.Table):
         return Outgoing(self.changelog_topic.get_topic_name(), key, value, (), partition)
 
 
+class _Event:
+    """As much of a Faust event as its stores on disk ask for."""
+
+    def __init__(self, partition: int) -> None:
+        self.message = SimpleNamespace(partition=partition)
+
+
 @contextmanager
 def _in_hand(partition: int) -> Iterator[None]:
-    """Faust's stores on disk ask the current event for the partition; several partitions may share one batch."""
-    event = SimpleNamespace(message=SimpleNamespace(partition=partition))
+    """Say which partition a table is used for: several may share one batch, and Faust asks the current event."""
+    event = _Event(partition)
     token = _current_event.set(weakref.ref(event))
     try:
         yield

@@ -9,13 +9,14 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
 
 from stream_engine.codec import Limits
 from stream_engine.encoder.load import open_encoder
 from stream_engine.engine import Engine
+from stream_engine.errors import BadConfiguration
 from stream_engine.index.open import open_index
 from stream_engine.items.view import ItemView
 from stream_engine.metrics import Metrics
@@ -34,6 +35,7 @@ from stream_engine.streaming.watchdog import Progress
 log = logging.getLogger(__name__)
 LEFT = 75  # EX_TEMPFAIL: start me again
 LOOK_EVERY = 3.0
+STOP_WITHIN = 15.0
 
 
 def run_worker(settings: Settings) -> int:
@@ -62,9 +64,14 @@ class Worker:
         await health.start("127.0.0.1", self._settings.stream.metrics_port)
         (self._settings.stream.data_dir / "health.port").write_text(str(health.port))
         try:
-            return await self._serve()
-        finally:
-            await health.stop()
+            code = await self._serve()
+        except BadConfiguration:
+            raise
+        except Exception:
+            log.exception("failure")
+            self._leave("see above")  # threads of Faust may hang on a tidy way out
+        await health.stop()
+        return code
 
     async def _serve(self) -> int:
         settings, kafka = self._settings, self._settings.kafka
@@ -160,15 +167,17 @@ class Worker:
         self._waiting_for = set()
         await self._first(self._stop.wait(), app.wait_until_stopped(), *tasks)
         self._waiting_for = {"stop"}
-        code = 0 if self._stop.is_set() else LEFT
-        await app.stop()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await publisher.stop()
-        await encoder.close()
-        await index.close()
-        return code
+        if not self._stop.is_set():
+            self._leave("Faust stopped by itself")
+        async with asyncio.timeout(STOP_WITHIN):
+            await app.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await publisher.stop()
+            await encoder.close()
+            await index.close()
+        return 0
 
     async def _finish(self) -> None:
         await asyncio.gather(*(guard.finish() for guard in self._guards.values()))
@@ -192,13 +201,12 @@ class Worker:
             if app.rebalancing or any(guard.holding for guard in self._guards.values()):
                 progress = Progress()
                 continue
-            finished = app.positions.finished()
-            ends = await app.consumer.highwaters(*finished) if finished else {}
-            progress = progress.note(time.monotonic(), finished, ends)
+            ends = await app.consumer.ends()
+            progress = progress.note(time.monotonic(), app.positions.finished(), ends)
             if stuck := progress.stuck(time.monotonic(), patience):
                 self._leave(f"nothing moves in {stuck} though there are records to read")
 
-    def _leave(self, reason: str) -> None:
+    def _leave(self, reason: str) -> NoReturn:
         """End this process at once, with nothing more written: whoever started it starts it again."""
         log.critical("leave: %s", reason)
         logging.shutdown()
@@ -221,4 +229,5 @@ class Worker:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     sys.exit(run_worker(Settings()))

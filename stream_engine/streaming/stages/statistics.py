@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream_engine.errors import PoisonEvent
-from stream_engine.items.statistics import ItemStatistics, decode_statistics, encode_statistics, observe
+from stream_engine.items.statistics import ItemStatistics, observe
+from stream_engine.items.stored import decode_statistics, encode_statistics
 from stream_engine.items.updates import decode_updates
 from stream_engine.settings import StatisticsSettings
 from stream_engine.streaming.chunks import Record
