@@ -20,7 +20,7 @@ VECTOR = "text"
 UPDATE_BATCH = 256  # points an update: about 8 ms, in which the interpreter is held for 3
 INLINE_SCORES = 10_000  # more than about a millisecond of scores is computed off the event loop
 FLUSH_EVERY = 20_000  # points written between flushes; the log of writes grows until then
-OPTIMIZE_EVERY = 20_000  # points written between optimisations, at the least
+OPTIMIZE_EVERY = 5_000  # points written between optimisations, at the least
 OVERSAMPLING = 2.0  # int8 candidates per wanted result, rescored with the full vectors
 
 
@@ -176,6 +176,7 @@ def _open(directory: Path, config: edge.EdgeConfig) -> tuple[edge.EdgeShard, dic
     if directory.exists():
         try:
             shard = edge.EdgeShard.load(str(directory), config)
+            shard.optimize()
             return shard, _items(shard)
         except Exception as failure:
             if "WouldBlock" in str(failure):

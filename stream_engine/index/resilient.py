@@ -102,11 +102,14 @@ class ResilientIndex:
             self._circuit = Circuit()
         return answer
 
-    def _fail(self, failure: StreamEngineError) -> None:
+    def _fail(self, failure: Unavailable) -> None:
         """Calls that were under way together count as one failure."""
         if self.available:
-            reason = failure.reason if isinstance(failure, Unavailable) else str(failure)
-            self._circuit = opened(self._circuit, reason, self._clock())
+            self._open(failure)
+
+    def _open(self, failure: StreamEngineError) -> None:
+        reason = failure.reason if isinstance(failure, Unavailable) else str(failure)
+        self._circuit = opened(self._circuit, reason, self._clock())
 
     def _start_probe(self) -> None:
         if self._probe is not None:
@@ -120,7 +123,7 @@ class ResilientIndex:
         try:
             await self._store.ensure()
         except StreamEngineError as failure:
-            self._circuit = opened(self._circuit, str(failure), self._clock())
+            self._open(failure)
         else:
             self._circuit = Circuit(self._circuit.failures)
             self._recoveries += 1

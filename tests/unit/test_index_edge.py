@@ -1,0 +1,171 @@
+"""Qdrant Edge on disk: reopened, foreign, broken, taken."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream_engine.errors import Unavailable
+from stream_engine.index import edge
+from stream_engine.index.edge import EdgeIndex
+from stream_engine.index.memory import MemoryIndex
+from stream_engine.index.open import open_index
+from stream_engine.index.protocol import Match, Point, Query
+from stream_engine.settings import IndexSettings
+from stream_engine.vectors import Matrix, unit
+
+DIMENSIONS = 8
+
+
+def vectors(count: int, dimensions: int = DIMENSIONS) -> Matrix:
+    return unit(np.random.default_rng(5).standard_normal((count, dimensions)))
+
+
+def points(count: int, dimensions: int = DIMENSIONS) -> list[Point]:
+    return [Point(f"item-{number}", vector) for number, vector in enumerate(vectors(count, dimensions))]
+
+
+async def opened(directory: Path, dimensions: int = DIMENSIONS, *, quantized: bool = False) -> EdgeIndex:
+    index = EdgeIndex(directory, dimensions, quantized=quantized)
+    await index.ensure()
+    return index
+
+
+async def test_reopened_where_it_stopped(tmp_path: Path) -> None:
+    first = await opened(tmp_path / "shard")
+    await first.upsert([*points(40), Point("off", vectors(1)[0], available=False, categories=("x",))])
+    await first.delete(["item-3"])
+    queries = [Query(vector, 20) for vector in vectors(5)]
+    answers = await first.search(queries)
+    await first.close()
+    with pytest.raises(Unavailable):
+        await first.search(queries)
+    with pytest.raises(Unavailable):
+        await first.count()
+
+    second = await opened(tmp_path / "shard")
+    assert await second.count() == 40
+    assert await second.search(queries) == answers
+    await second.upsert([Point("item-3", vectors(4)[3], categories=("x",)), Point("off", vectors(1)[0])])
+    assert await second.count() == 41
+    [[first_match, *_]] = await second.search([Query(vectors(4)[3], 5, categories=("x",))])
+    assert first_match == Match("item-3", 1.0)
+    await second.close()
+
+
+async def test_survives_being_killed(tmp_path: Path) -> None:
+    program = f"""
+import asyncio, os, signal
+import numpy as np
+from pathlib import Path
+from stream_engine.index.edge import EdgeIndex
+from stream_engine.index.protocol import Point
+
+async def main():
+    index = EdgeIndex(Path({str(tmp_path / "shard")!r}), 4)
+    await index.ensure()
+    await index.upsert([Point(str(n), np.eye(4, dtype=np.float32)[n % 4]) for n in range(600)])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+    killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program], check=False, timeout=60)
+    assert killed.returncode == -9
+    index = await opened(tmp_path / "shard", 4)
+    assert await index.count() == 600
+    [matches] = await index.search([Query(np.eye(4, dtype=np.float32)[1], 1000)])
+    assert sum(match.score == 1.0 for match in matches) == 150
+    await index.close()
+
+
+async def test_another_length_of_vectors_starts_fresh(tmp_path: Path) -> None:
+    index = await opened(tmp_path / "shard")
+    await index.upsert(points(5))
+    await index.close()
+    index = await opened(tmp_path / "shard", 12)
+    assert await index.count() == 0
+    await index.upsert(points(3, 12))
+    assert await index.count() == 3
+    await index.close()
+
+
+async def test_another_fingerprint_never_meets_these_vectors(tmp_path: Path) -> None:
+    for fingerprint, before in (("one", 0), ("two", 0), ("one", 3)):
+        index = await open_index(
+            IndexSettings(location="edge"), fingerprint=fingerprint, dimensions=DIMENSIONS, data_dir=tmp_path
+        )
+        assert await index.count() == before
+        await index.upsert(points(3))
+        await index.close()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "garbage", "remove", "file"])
+async def test_what_cannot_be_read_is_started_fresh(tmp_path: Path, damage: str) -> None:
+    shard = tmp_path / "shard"
+    index = await opened(shard)
+    await index.upsert(points(50))
+    await index.close()
+    files = sorted(path for path in shard.rglob("*") if path.is_file())
+    for path in files:
+        match damage:
+            case "truncate":
+                path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+            case "garbage":
+                path.write_bytes(b"\xff\x00garbage" * 99)
+            case "remove" if "segments" in path.parts:
+                path.unlink()
+    if damage == "file":
+        for path in files:
+            path.unlink()
+    index = await opened(shard)
+    assert await index.count() in {0, 50}  # its log of writes may have survived, then it is complete
+    await index.upsert(points(50))
+    assert await index.count() == 50
+    [matches] = await index.search([Query(vectors(1)[0], 1)])
+    assert matches == [Match("item-0", 1.0)]
+    await index.close()
+
+
+async def test_a_directory_in_use_is_unavailable_until_it_is_free(tmp_path: Path) -> None:
+    first = await opened(tmp_path / "shard")
+    await first.upsert(points(5))
+    second = EdgeIndex(tmp_path / "shard", DIMENSIONS)
+    with pytest.raises(Unavailable, match="open in another process"):
+        await second.ensure()
+    assert await first.count() == 5
+    await first.close()
+    await second.ensure()
+    assert await second.count() == 5
+    await second.close()
+
+
+async def test_a_failing_shard_is_opened_again(tmp_path: Path) -> None:
+    index = await opened(tmp_path / "shard")
+    await index.upsert(points(5))
+    assert index._shard is not None
+    index._shard.close()  # as after a disk error: every call fails
+    with pytest.raises(Unavailable):
+        await index.search([Query(vectors(1)[0], 1)])
+    await index.ensure()
+    assert await index.count() == 5
+    await index.close()
+
+
+async def test_quantized_scores_are_rescored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the size where int8 is used, the answers are still those of the full vectors."""
+    monkeypatch.setattr(edge, "OPTIMIZE_EVERY", 1_000)
+    count, dimensions = 9_000, 384
+    index, exact = await opened(tmp_path / "shard", dimensions, quantized=True), MemoryIndex(dimensions)
+    for one in (index, exact):
+        await one.upsert(points(count, dimensions))
+    assert index._shard is not None
+    assert index._shard.info().indexed_vectors_count >= 6_000
+    queries = [Query(vector, 50, exclude=("item-7",)) for vector in vectors(6, dimensions)]
+    for ours, theirs in zip(await index.search(queries), await exact.search(queries), strict=True):
+        shared = {match.item_id for match in ours} & {match.item_id for match in theirs}
+        assert len(shared) >= 48
+        assert [match.score for match in ours[:30]] == pytest.approx([m.score for m in theirs[:30]], abs=1e-4)
+    await index.close()
