@@ -10,6 +10,11 @@ from typing import Annotated
 import typer
 
 from stream_engine import __version__
+from stream_engine.cli import dead_letters, model, show, topics
+from stream_engine.cli.doctor import doctor
+from stream_engine.cli.produce import produce
+from stream_engine.cli.settings import schemas, settings
+from stream_engine.cli.subscribe import subscribe
 from stream_engine.cli.up import up
 from stream_engine.cli.worker import worker
 from stream_engine.errors import BadConfiguration, StreamEngineError
@@ -37,8 +42,13 @@ def options(context: typer.Context, config: Config = None) -> None:
     context.obj = config
 
 
-app.command()(up)
-app.command()(worker)
+for command in (up, worker, produce, subscribe, settings, doctor, schemas):
+    app.command()(command)
+app.add_typer(topics.app, name="topics")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(model.app, name="model")
+app.add_typer(show.users, name="users")
+app.add_typer(show.items, name="items")
 
 
 @app.command()
