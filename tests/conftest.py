@@ -94,7 +94,8 @@ def tiny_weights(
     """The tiny BERT as a directory of the Hugging Face hub's layout; do not change it."""
     architecture, weights = tiny_bert
     directory = tmp_path_factory.mktemp("weights")
-    (directory / "config.json").write_bytes(msgspec.json.encode(architecture))
+    sizes = {"vocab_size": len(WORDS), "max_position_embeddings": 66, "intermediate_size": 4 * TINY.hidden_size}
+    (directory / "config.json").write_bytes(msgspec.json.encode(msgspec.to_builtins(architecture) | sizes))
     tokenizer = Tokenizer(models.WordPiece({word: at for at, word in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

