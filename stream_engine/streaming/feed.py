@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from stream_engine.errors import PoisonEvent, Unavailable
 from stream_engine.index.protocol import Index
 from stream_engine.items.record import CatalogueRecord, decode_record
-from stream_engine.items.stored import decode_statistics
+from stream_engine.items.statistics import decode_statistics
 from stream_engine.items.view import ItemView
 from stream_engine.settings import KafkaSettings
 from stream_engine.streaming.chunks import Record

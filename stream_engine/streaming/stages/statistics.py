@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stream_engine.errors import PoisonEvent
 from stream_engine.items.statistics import ItemStatistics, observe
-from stream_engine.items.stored import decode_statistics, encode_statistics
+from stream_engine.items.statistics import decode_statistics, encode_statistics
 from stream_engine.items.updates import decode_updates
 from stream_engine.settings import StatisticsSettings
 from stream_engine.streaming.chunks import Record
