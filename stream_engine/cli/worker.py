@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from stream_engine.cli.options import Broker, DataDir, Group, Index, settings_for
+from stream_engine.streaming.admin import create_or_verify
 
 
 def worker(
@@ -15,4 +16,5 @@ def worker(
     settings = settings_for(context, flags)
     from stream_engine.streaming.worker import run_worker  # noqa: PLC0415 - Faust takes a second to import
 
+    create_or_verify(settings)
     raise typer.Exit(run_worker(settings))

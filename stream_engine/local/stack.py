@@ -12,7 +12,8 @@ from pathlib import Path
 from stream_engine.encoder.fetch import fetch
 from stream_engine.encoder.load import HASHED, model_directory
 from stream_engine.errors import BadConfiguration
-from stream_engine.local.broker import Broker, start_broker
+from stream_engine.local.broker import Broker
+from stream_engine.local.jars import ensure_jars, java
 from stream_engine.local.ports import free_port
 from stream_engine.local.supervisor import Supervisor, Worker
 from stream_engine.settings import EncoderSettings, Settings, environment
@@ -48,12 +49,10 @@ def running(settings: Settings, *, report: Report) -> Iterator[Stack]:
     folder = settings.stream.data_dir.absolute()
     with ExitStack() as ending:
         ending.enter_context(owned(folder))
-        ensure_model(settings.encoder, report=report)
-        local = settings.local
+        jars, local = prepared(settings, report=report), settings.local
         report("starting Apache Kafka")
-        broker = ending.enter_context(
-            start_broker(folder, cache_dir=local.cache_dir, port=local.port, heap_mb=local.heap_mb, report=report)
-        )
+        broker = ending.enter_context(Broker(folder, jars=jars, heap_mb=local.heap_mb))
+        broker.start(port=local.port)
         ours = with_values(settings, {"kafka": {"broker": broker.bootstrap}})
         create_or_verify(ours)
         workers = Supervisor([worker(ours, folder, number) for number in range(1, local.workers + 1)], report=report)
@@ -65,6 +64,13 @@ def running(settings: Settings, *, report: Report) -> Iterator[Stack]:
         note.write_text(broker.bootstrap)
         ending.callback(note.unlink, missing_ok=True)
         yield Stack(ours, broker, workers)
+
+
+def prepared(settings: Settings, *, report: Report) -> Path:
+    """Fetch what is missing, model and broker; the folder with its jars. BadConfiguration says what to install."""
+    ensure_model(settings.encoder, report=report)
+    java()
+    return ensure_jars(settings.local.cache_dir, report=report)
 
 
 def worker(settings: Settings, folder: Path, number: int) -> Worker:

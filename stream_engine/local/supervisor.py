@@ -15,6 +15,7 @@ from stream_engine.local.backoff import Policy, Slot, has_left, is_due, was_star
 from stream_engine.local.processes import last_lines, spawn, stop_all
 
 TICK = 0.1
+HOPELESS = 4  # failures in a row at the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +58,23 @@ class Supervisor:
         return [process.pid for process in list(self._processes) if process is not None and process.poll() is None]
 
     def check(self) -> None:
-        """BadConfiguration when a worker refuses its settings; Unavailable when one leaves again and again."""
+        """BadConfiguration when a worker refuses its settings; Unavailable when nobody watches them any more."""
         for worker, slot in zip(self._workers, self._slots, strict=True):
             if slot.wrong_setting:
                 raise BadConfiguration(worker.name, f"refused its settings:\n{last_lines(worker.log)}")
-            if slot.failures >= 5 and not slot.running:
-                raise Unavailable(
-                    worker.name, f"left {slot.failures} times; see {worker.log}\n{last_lines(worker.log)}"
-                )
         if not self._thread.is_alive() and not self._stopping.is_set():
             raise Unavailable("supervisor", "has died")
 
     def wait_ready(self, *, deadline: float) -> None:
-        """Return when every worker is ready; Unavailable after `deadline` seconds."""
+        """Return when every worker is ready; Unavailable after `deadline` seconds, or when one cannot be started."""
         until = time.monotonic() + deadline
-        for worker in self._workers:
+        for place, worker in enumerate(self._workers):
             while not is_ready(worker.port):
                 self.check()
+                if self._slots[place].failures >= HOPELESS:
+                    raise Unavailable(worker.name, f"leaves as soon as it starts:\n{last_lines(worker.log)}")
                 if time.monotonic() > until:
-                    reason = f"not ready after {deadline:.0f} s; see {worker.log}\n{last_lines(worker.log)}"
-                    raise Unavailable(worker.name, reason)
+                    raise Unavailable(worker.name, f"not ready after {deadline:.0f} s:\n{last_lines(worker.log)}")
                 time.sleep(TICK)
 
     def stop(self) -> None:
