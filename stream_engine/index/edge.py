@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import qdrant_edge as edge
 
 from stream_engine.errors import Unavailable
 from stream_engine.index.protocol import Match, Point, Query, checked, ranked
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 VECTOR = "text"
@@ -36,6 +38,7 @@ class EdgeIndex:
         self._dimensions = dimensions
         self._quantized = quantized
         self._shard: edge.EdgeShard | None = None
+        self._broken = False
         self._points: dict[str, edge.PointId] = {}  # by item id
         self._items: dict[edge.PointId, str] = {}
         self._next_point = 0
@@ -49,13 +52,16 @@ class EdgeIndex:
             if self._shard is not None:
                 return
             config = _config(self._dimensions, quantized=self._quantized)
-            self._shard, self._items = await asyncio.to_thread(_open, self._directory, config)
+            self._shard, self._items = await asyncio.to_thread(_open, self._directory, config, fresh=self._broken)
+            self._broken = False
             self._points = {item_id: point for point, item_id in self._items.items()}
             self._next_point = max(map(int, self._items), default=-1) + 1
             self._unflushed = self._unoptimized = 0
 
     async def upsert(self, points: Sequence[Point]) -> None:
         """Store or replace, idempotently; visible to the next search."""
+        for point in points:
+            checked(point.vector, self._dimensions)
         unique = iter({point.item_id: point for point in points}.values())
         async with self._lock:
             while batch := list(islice(unique, UPDATE_BATCH)):
@@ -111,26 +117,26 @@ class EdgeIndex:
         await self._call(lambda shard: shard.update(operation))
 
     async def _call(self, call: Callable[[edge.EdgeShard], T], *, inline: bool = False) -> T:
-        """A shard that fails is given up: the next `ensure` loads it again or starts a fresh one."""
+        """A shard that fails is given up: the next `ensure` starts a fresh one, for its owner to fill."""
         shard = self._shard
         if shard is None:
             raise Unavailable("index", "not open")
         try:
-            return call(shard) if inline else await asyncio.to_thread(call, shard)
-        except Exception as failure:  # Edge raises nothing more precise
-            self._shard = None
-            shard.close()
-            raise Unavailable("index", str(failure)) from failure
+            return _guarded(call, shard) if inline else await asyncio.to_thread(_guarded, call, shard)
+        except Unavailable:
+            self._shard, self._broken = None, True
+            with suppress(Unavailable):
+                _guarded(edge.EdgeShard.close, shard)
+            raise
 
     def _stored(self, point: Point) -> edge.Point:
         number = self._points.get(point.item_id)
         if number is None:
             number, self._next_point = self._next_point, self._next_point + 1
             self._points[point.item_id], self._items[number] = number, point.item_id
-        vector = checked(point.vector, self._dimensions)
         return edge.Point(
             number,
-            {VECTOR: vector.tolist()} if point.available else {},
+            {VECTOR: point.vector.tolist()} if point.available else {},
             {"item_id": point.item_id, "categories": list(point.categories)},
         )
 
@@ -165,27 +171,36 @@ def _config(dimensions: int, *, quantized: bool) -> edge.EdgeConfig:
         quantization_config=int8 if quantized else None,
         optimizers=edge.EdgeOptimizersConfig(
             default_segment_number=1,
-            indexing_threshold=10_000 if quantized else 1_000_000_000,
+            indexing_threshold=4_000 if quantized else 1_000_000_000,
         ),
         max_search_threads=1,
     )
 
 
-def _open(directory: Path, config: edge.EdgeConfig) -> tuple[edge.EdgeShard, dict[edge.PointId, str]]:
+def _open(directory: Path, config: edge.EdgeConfig, *, fresh: bool) -> tuple[edge.EdgeShard, dict[edge.PointId, str]]:
     """The shard and the item of each of its points; what cannot be read is thrown away: it is derived."""
-    if directory.exists():
+    if directory.exists() and not fresh:
         try:
-            shard = edge.EdgeShard.load(str(directory), config)
-            shard.optimize()
-            return shard, _items(shard)
-        except Exception as failure:
-            if "WouldBlock" in str(failure):
+            return _guarded(_load, directory, config)
+        except Unavailable as failure:
+            if "WouldBlock" in failure.reason:
                 raise Unavailable("index", f"{directory} is open in another process") from failure
+    return _guarded(_create, directory, config), {}
+
+
+def _load(directory: Path, config: edge.EdgeConfig) -> tuple[edge.EdgeShard, dict[edge.PointId, str]]:
+    shard = edge.EdgeShard.load(str(directory), config)
+    shard.optimize()
+    return shard, _items(shard)
+
+
+def _create(directory: Path, config: edge.EdgeConfig) -> edge.EdgeShard:
+    if directory.exists():
         shutil.rmtree(directory)
     directory.mkdir(parents=True)
     shard = edge.EdgeShard.create(str(directory), config)
     shard.update(edge.UpdateOperation.create_field_index("categories", edge.PayloadSchemaType.Keyword))
-    return shard, {}
+    return shard
 
 
 def _items(shard: edge.EdgeShard) -> dict[edge.PointId, str]:
@@ -197,3 +212,13 @@ def _items(shard: edge.EdgeShard) -> dict[edge.PointId, str]:
         items.update((record.id, (record.payload or {})["item_id"]) for record in records)
         if offset is None:
             return items
+
+
+def _guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Edge raises bare exceptions, and for a panic in Rust one that is not even an Exception."""
+    try:
+        return call(*args, **kwargs)
+    except BaseException as failure:
+        if isinstance(failure, Exception) or type(failure).__name__ == "PanicException":
+            raise Unavailable("index", str(failure)) from failure
+        raise

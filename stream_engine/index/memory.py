@@ -117,7 +117,7 @@ class MemoryIndex:
         if rows is not None:
             found = rows[found]
         best = found[np.argsort(-scores[found])]
-        return ranked([self._ids[row] for row in best.tolist()], scores[best].tolist(), query.limit)
+        return ranked([self._ids[row] for row in best.tolist()], scores[best], query.limit)
 
     def _of_categories(self, categories: Sequence[str]) -> NDArray[np.intp]:
         rows = set().union(*(self._members.get(category, ()) for category in categories))

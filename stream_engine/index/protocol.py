@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from stream_engine.vectors import Vector
 
 SCORE_DIGITS = 6  # float32 sums in another order differ beyond this; scores equal to here are ties
@@ -66,11 +69,11 @@ class Store(Index, Protocol):
         """Connect and create what is missing; idempotent; raises Unavailable, or BadConfiguration if refused."""
 
 
-def ranked(item_ids: Sequence[str], scores: Sequence[float], limit: int) -> list[Match]:
+def ranked(item_ids: Sequence[str], scores: ArrayLike, limit: int) -> list[Match]:
     """The first `limit` as matches, given best first; equal scores are put in order of item id."""
-    rounded = [round(score, SCORE_DIGITS) for score in scores]
-    matches = list(map(Match, item_ids, rounded))
-    if len(set(rounded)) < len(rounded):
+    rounded = np.round(np.asarray(scores, dtype=np.float64), SCORE_DIGITS)
+    matches = list(map(Match, item_ids, rounded.tolist()))
+    if (rounded[1:] == rounded[:-1]).any():
         matches.sort(key=lambda match: (-match.score, match.item_id))
     return matches[:limit]
 

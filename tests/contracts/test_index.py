@@ -214,7 +214,8 @@ async def test_a_batch_is_its_queries_one_by_one(index: Index) -> None:
 async def test_a_vector_of_another_length_is_a_bug(index: Index) -> None:
     short = np.ones(DIMENSIONS - 1, dtype=np.float32)
     with pytest.raises(ValueError, match="dimensions"):
-        await index.upsert([Point("a", short)])
+        await index.upsert([*points(2), Point("a", short)])
+    assert await index.count() == 0
     await index.upsert(points(1))
     with pytest.raises(ValueError, match="dimensions"):
         await index.search([Query(short, 1)])

@@ -142,15 +142,24 @@ async def test_a_directory_in_use_is_unavailable_until_it_is_free(tmp_path: Path
     await second.close()
 
 
-async def test_a_failing_shard_is_opened_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["vector_storage-text/vectors/chunk_0.mmap", "vector_storage-text/deleted/status.dat"])
+async def test_a_shard_that_fails_later_is_replaced_by_a_fresh_one(tmp_path: Path, file: str) -> None:
+    """One damaged file is noticed when loading (Rust panics) or only when searching."""
     index = await opened(tmp_path / "shard")
-    await index.upsert(points(5))
-    assert index._shard is not None
-    index._shard.close()  # as after a disk error: every call fails
-    with pytest.raises(Unavailable):
-        await index.search([Query(vectors(1)[0], 1)])
+    await index.upsert(points(60))
+    await index.close()
+    [damaged] = (tmp_path / "shard").rglob(file)
+    damaged.write_bytes(b"")
     await index.ensure()
-    assert await index.count() == 5
+    try:
+        await index.upsert(points(60))
+        await index.search([Query(vectors(1)[0], 1)])
+    except Unavailable:
+        await index.ensure()
+        assert await index.count() == 0
+        await index.upsert(points(60))
+    [matches] = await index.search([Query(vectors(1)[0], 1)])
+    assert matches == [Match("item-0", 1.0)]
     await index.close()
 
 
