@@ -40,9 +40,10 @@ def fetch(
     `source` is a directory of weights to use instead of the network. Raises Unavailable when no source has the model,
     BadConfiguration when what they have is not it.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
+    if _is_ready(destination):  # before anything is written: an image may hold it on a read-only disk
+        return destination
     with _alone(destination):
-        if _is_ready(destination):
+        if _is_ready(destination):  # by one who was faster
             return destination
         workshop = destination.with_name(f".{destination.name}.partial")
         shutil.rmtree(workshop, ignore_errors=True)  # left by one that was killed
@@ -68,7 +69,14 @@ def fetch(
 
 @contextmanager
 def _alone(destination: Path) -> Iterator[None]:
-    with destination.with_name(f".{destination.name}.lock").open("w") as lock:
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        lock = destination.with_name(f".{destination.name}.lock").open("w")
+    except OSError as error:
+        raise BadConfiguration(
+            "encoder.cache_dir", f"{destination.parent} cannot be written: {error.strerror}"
+        ) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the system when we die
         yield
 

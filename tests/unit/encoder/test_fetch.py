@@ -103,6 +103,19 @@ def test_a_model_that_is_there_is_not_made_again(weights, destination, sources_t
     assert sources_tried[0] == []
 
 
+def test_beside_a_model_that_is_there_nothing_is_written(tiny_model, tmp_path):
+    ready = shutil.copytree(tiny_model, tmp_path / "image" / "tiny")
+    assert fetch("tiny", ready) == ready
+    assert list(ready.parent.iterdir()) == [ready]
+
+
+def test_a_place_that_cannot_be_written_is_named(weights, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(BadConfiguration, match="cannot be written: Not a directory") as caught:
+        fetch("tiny", tmp_path / "file" / "tiny", source=weights)
+    assert caught.value.setting == "encoder.cache_dir"
+
+
 def test_a_damaged_model_is_made_again(weights, destination):
     fetch("tiny", destination, source=weights)
     (destination / "model.onnx").write_bytes(b"")
