@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
 
+from stream_engine import logs
 from stream_engine.codec import Limits
 from stream_engine.encoder.load import open_encoder
 from stream_engine.engine import Engine
@@ -40,6 +41,7 @@ STOP_WITHIN = 15.0
 
 def run_worker(settings: Settings) -> int:
     """Run one replica until SIGTERM or SIGINT; returns the exit code."""
+    logs.set_up(verbose=settings.stream.verbose)
     return asyncio.run(Worker(settings).run())
 
 
@@ -229,5 +231,4 @@ class Worker:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
     sys.exit(run_worker(Settings()))

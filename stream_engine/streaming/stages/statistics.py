@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream_engine.errors import PoisonEvent
-from stream_engine.items.statistics import ItemStatistics, observe
-from stream_engine.items.statistics import decode_statistics, encode_statistics
+from stream_engine.items.statistics import ItemStatistics, decode_statistics, encode_statistics, observe
 from stream_engine.items.updates import decode_updates
 from stream_engine.settings import StatisticsSettings
 from stream_engine.streaming.chunks import Record
@@ -35,6 +35,7 @@ class Statistics:
             except PoisonEvent as poison:
                 effects.append(dead_letter(record, poison, topic=self.dead_letters, stage="interactions"))
                 continue
+            await asyncio.sleep(0)  # a backlog is long; the lease and the other topics want their turn
             for update in updates:
                 place = (update.item_id.encode(), record.partition)
                 touched[place] = observe(touched.get(place) or self._known(place), update, self.settings)
