@@ -35,36 +35,51 @@ def fetch(
     max_length: int = 64,
     report: Report = lambda _: None,
 ) -> Path:
-    """`destination`, holding the verified model; made once, however many ask at the same time.
+    """`destination`, holding a sound model; made once, however many ask at the same time. One that is there is kept.
 
-    `source` is a directory of weights to use instead of the network. Raises Unavailable when no source has the model,
-    BadConfiguration when what they have is not it.
+    `source` is a directory of weights, or a model directory, to use instead of the network. Raises Unavailable when no
+    source has the model, BadConfiguration when what they have is not it or `destination` cannot be used.
     """
     if _is_ready(destination):  # before anything is written: an image may hold it on a read-only disk
         return destination
+    _refuse_other_content(destination)
     with _alone(destination):
-        if _is_ready(destination):  # by one who was faster
-            return destination
-        workshop = destination.with_name(f".{destination.name}.partial")
-        shutil.rmtree(workshop, ignore_errors=True)  # left by one that was killed
-        weights, product = workshop / "weights", workshop / "model"
-        try:
-            for directory in (weights, product):
-                directory.mkdir(parents=True)
-            if source is not None and (source / MANIFEST).is_file():
-                report(f"copying the model in {source}")
-                _adopt(source, product)
-            else:
-                obtain(model_id, source, weights, report)
-                report("writing the ONNX graph")
-                save(_write_model(model_id, weights, product, max_length), product)
-            report("checking it")
-            _refuse_problems(product)
-            shutil.rmtree(destination, ignore_errors=True)
-            product.rename(destination)
-        finally:
-            shutil.rmtree(workshop, ignore_errors=True)
+        if not _is_ready(destination):  # or someone was faster
+            workshop = destination.with_name(f".{destination.name}.partial")
+            shutil.rmtree(workshop, ignore_errors=True)  # left by one that was killed
+            try:
+                product = _make(model_id, source, workshop, max_length, report)
+                shutil.rmtree(destination, ignore_errors=True)
+                product.rename(destination)
+            finally:
+                shutil.rmtree(workshop, ignore_errors=True)
     return destination
+
+
+def _make(model_id: str, source: Path | None, workshop: Path, max_length: int, report: Report) -> Path:
+    weights, product = workshop / "weights", workshop / "model"
+    for directory in (weights, product):
+        directory.mkdir(parents=True)
+    if source is not None and (source / MANIFEST).is_file():
+        report(f"copying the model in {source}")
+        _adopt(source, product)
+    else:
+        obtain(model_id, source, weights, report)
+        report("writing the ONNX graph")
+        save(_write_model(model_id, weights, product, max_length), product)
+    report("checking it")
+    problems = verify(product)
+    if problems:
+        raise BadConfiguration(SETTING, "; ".join(problems))
+    return product
+
+
+def _refuse_other_content(destination: Path) -> None:
+    """Never replace a directory that is not a model's."""
+    if not destination.exists() or (destination / MANIFEST).is_file():
+        return
+    if not destination.is_dir() or any(destination.iterdir()):
+        raise BadConfiguration("encoder.cache_dir", f"{destination} is there and holds no model: move it away")
 
 
 @contextmanager
@@ -164,9 +179,3 @@ def read_pooling(weights: Path) -> Pooling:
     if config.pooling_mode_mean_tokens == config.pooling_mode_cls_token:
         raise BadConfiguration(SETTING, "neither pooled by mean nor by the first token: use models/export.py")
     return "mean" if config.pooling_mode_mean_tokens else "cls"
-
-
-def _refuse_problems(directory: Path) -> None:
-    problems = verify(directory)
-    if problems:
-        raise BadConfiguration(SETTING, "; ".join(problems))

@@ -111,9 +111,20 @@ def test_beside_a_model_that_is_there_nothing_is_written(tiny_model, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(weights, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(BadConfiguration, match="cannot be written: Not a directory") as caught:
+    with pytest.raises(BadConfiguration, match="cannot be written: File exists") as caught:
         fetch("tiny", tmp_path / "file" / "tiny", source=weights)
     assert caught.value.setting == "encoder.cache_dir"
+
+
+def test_a_directory_that_is_no_model_is_left_alone(weights, destination):
+    destination.mkdir(parents=True)
+    fetch("tiny", destination, source=weights)
+    other = destination.with_name("home")
+    other.mkdir()
+    (other / "letter").write_bytes(b"dear")
+    with pytest.raises(BadConfiguration, match="holds no model"):
+        fetch("tiny", other, source=weights)
+    assert (other / "letter").read_bytes() == b"dear"
 
 
 def test_a_damaged_model_is_made_again(weights, destination):
