@@ -88,9 +88,9 @@ class VectorCache:
         try:
             return action()
         except sqlite3.OperationalError as error:  # locked, disk full: this time without
-            log.warning("encoder_cache_skipped path=%s error=%s", self._path, error)
+            self._warn("encoder cache skipped", error)
         except sqlite3.DatabaseError as error:  # damaged
-            log.warning("encoder_cache_reset path=%s error=%s", self._path, error)
+            self._warn("encoder cache reset", error)
             self._database.close()
             self._database = self._afresh()
         return otherwise
@@ -101,7 +101,7 @@ class VectorCache:
         except (sqlite3.OperationalError, OSError) as error:
             return self._in_memory(error)
         except sqlite3.DatabaseError as error:
-            log.warning("encoder_cache_reset path=%s error=%s", self._path, error)
+            self._warn("encoder cache reset", error)
             return self._afresh()
 
     def _afresh(self) -> sqlite3.Connection:
@@ -113,8 +113,11 @@ class VectorCache:
             return self._in_memory(error)
 
     def _in_memory(self, error: Exception) -> sqlite3.Connection:
-        log.warning("encoder_cache_in_memory path=%s error=%s", self._path, error)
+        self._warn("encoder cache in memory", error)
         return _connect(None)
+
+    def _warn(self, event: str, error: Exception) -> None:
+        log.warning(event, extra={"path": str(self._path), "reason": str(error)})
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
