@@ -18,36 +18,47 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as modules
 
 from stream_engine.encoder import known
-from stream_engine.encoder.fetch import obtain, read_pooling
+from stream_engine.encoder.fetch import fetch, obtain, read_pooling
 from stream_engine.encoder.manifest import GRAPH, TOKENIZER, Golden, Manifest, Pooling, digest, save
-from stream_engine.encoder.verify import verify
+from stream_engine.errors import StreamEngineError
 
 MODES: dict[Pooling, str] = {"mean": "mean", "cls": "cls", "last": "lasttoken"}
 SENTENCES = [one.text for one in known.DEFAULT.golden]
 
 
 def main() -> int:
-    """Write the directory, check it against sentence-transformers, and say what is wrong."""
+    """Make the directory, once it gives what sentence-transformers gives; else say what is wrong."""
     arguments = _parse()
+    if arguments.destination.exists():
+        print(f"{arguments.destination} is there already: remove it to export again")
+        return 0
     with tempfile.TemporaryDirectory() as scratch:
-        return _export(arguments, _find(arguments, Path(scratch)))
+        weights, product = Path(scratch, "weights"), Path(scratch, "model")
+        weights.mkdir()
+        product.mkdir()
+        try:
+            _export(arguments, _find(arguments, weights), product)
+            fetch(arguments.model, arguments.destination, source=product)
+        except StreamEngineError as error:
+            print(error)
+            return 1
+    return 0
 
 
-def _find(arguments: argparse.Namespace, scratch: Path) -> Path:
+def _find(arguments: argparse.Namespace, weights: Path) -> Path:
     if Path(arguments.model).is_dir():
         return Path(arguments.model)
     if known.find(arguments.model):
-        obtain(arguments.model, None, scratch, print)
-        return scratch
+        obtain(arguments.model, None, weights, print)
+        return weights
     return Path(snapshot_download(arguments.model, revision=arguments.revision))
 
 
-def _export(arguments: argparse.Namespace, source: Path) -> int:
+def _export(arguments: argparse.Namespace, source: Path, product: Path) -> None:
     pooling = arguments.pooling or read_pooling(source)
     reference = open_reference(source, pooling)
     reference.max_seq_length = arguments.max_length
-    arguments.destination.mkdir(parents=True)
-    export(source, arguments.destination, int8=arguments.int8)
+    export(source, product, int8=arguments.int8)
     manifest = Manifest(
         id=arguments.id or arguments.model,
         revision=revision(source),
@@ -57,13 +68,11 @@ def _export(arguments: argparse.Namespace, source: Path) -> int:
         prefix=arguments.prefix,
         precision="int8" if arguments.int8 else "fp32",
         licence=arguments.licence,
-        files={name: digest(arguments.destination / name) for name in (GRAPH, TOKENIZER)},
+        files={name: digest(product / name) for name in (GRAPH, TOKENIZER)},
         golden=golden(reference, arguments.prefix),
     )
-    save(manifest, arguments.destination)
-    problems = verify(arguments.destination)
-    print("\n".join(problems) or f"{arguments.destination}: {manifest.fingerprint}")
-    return 1 if problems else 0
+    save(manifest, product)
+    print(f"{arguments.destination}: {manifest.fingerprint}")
 
 
 def export(source: Path, destination: Path, *, int8: bool = False) -> None:

@@ -38,5 +38,6 @@ def test_any_directory_can_be_exported(tiny_weights, tiny_model, tmp_path, optio
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     assert verify(tmp_path / "out") == []
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"manifest.json", "model.onnx", "tokenizer.json"}
     if not options:
         assert cosines(tiny_model, tmp_path / "out", TEXTS).min() >= 0.9999
