@@ -15,7 +15,7 @@ from huggingface_hub import snapshot_download
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from optimum.exporters.onnx import main_export
 from sentence_transformers import SentenceTransformer
-from sentence_transformers import models as modules
+from sentence_transformers.sentence_transformer import modules
 
 from stream_engine.encoder import known
 from stream_engine.encoder.fetch import fetch, obtain, read_pooling
@@ -55,12 +55,13 @@ def _find(arguments: argparse.Namespace, weights: Path) -> Path:
 
 
 def _export(arguments: argparse.Namespace, source: Path, product: Path) -> None:
+    model = known.find(arguments.model)
     pooling = arguments.pooling or read_pooling(source)
     reference = open_reference(source, pooling)
     reference.max_seq_length = arguments.max_length
     export(source, product, int8=arguments.int8)
     manifest = Manifest(
-        id=arguments.id or arguments.model,
+        id=arguments.id or (model.id if model else arguments.model),
         revision=revision(source),
         dimensions=reference.get_embedding_dimension(),
         pooling=pooling,
