@@ -100,7 +100,7 @@ def open_reference(source: Path, pooling: Pooling) -> SentenceTransformer:
     if (source / "modules.json").is_file():
         return SentenceTransformer(str(source), device="cpu")
     states = modules.Transformer(str(source))
-    pool = modules.Pooling(states.get_word_embedding_dimension(), pooling_mode=MODES[pooling])
+    pool = modules.Pooling(states.get_embedding_dimension(), pooling_mode=MODES[pooling])
     return SentenceTransformer(modules=[states, pool], device="cpu")
 
 
