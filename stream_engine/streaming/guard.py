@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 Handle = Callable[[Sequence[Record]], Awaitable[list[Outgoing]]]
 
 
+GATHER_AT_MOST = 200  # chunks: a backlog is applied in pieces
+
+
 class Abandoned(StreamEngineError):
     """The chunk in hand was given up for a rebalance or a stop; its records will be read again."""
 
@@ -62,6 +65,7 @@ class Guard:
         self._give_up = asyncio.Event()
         self._busy = asyncio.Lock()
         self._gathered: list[Chunk] = []
+        self._handling: asyncio.Future[list[Outgoing]] | None = None
         self.holding: frozenset[str] = frozenset()
 
     async def run(self, chunk: Chunk) -> bool:
@@ -69,7 +73,7 @@ class Guard:
         if not self._positions.accept(chunk.span):
             return not self._positions.is_current(chunk.span)
         self._gathered.append(chunk)
-        if self._linger == 0:
+        if self._linger == 0 or len(self._gathered) >= GATHER_AT_MOST:
             await self.flush()
         return True
 
@@ -98,9 +102,11 @@ class Guard:
             await self.flush()
 
     async def finish(self) -> None:
-        """Return when no chunk is in hand; what waits for a dependency, or was only gathered, is given up."""
+        """Return when no chunk is in hand: what is not on its way to the broker yet is given up."""
         self._give_up.set()
         self._gathered.clear()
+        if self._handling is not None:
+            self._handling.cancel()
         async with self._busy:
             self._give_up.clear()
 
@@ -113,7 +119,7 @@ class Guard:
     async def _apply(self, records: Sequence[Record], handle: Handle) -> None:
         for pause in _pauses(self._max_pause):
             try:
-                effects = await handle(records)
+                effects = await self._handled(records, handle)
                 self._may_write()
                 await self._publisher.publish(effects)
                 self._count(effects)
@@ -127,6 +133,17 @@ class Guard:
             else:
                 self.holding = frozenset()
                 return
+
+    async def _handled(self, records: Sequence[Record], handle: Handle) -> list[Outgoing]:
+        self._handling = asyncio.ensure_future(handle(records))
+        try:
+            return await self._handling
+        except asyncio.CancelledError:
+            if self._give_up.is_set():
+                raise Abandoned(self._stage.name) from None
+            raise
+        finally:
+            self._handling = None
 
     async def _hold(self, away: Unavailable, pause: float) -> None:
         log.warning("hold", extra={"dependency": away.dependency, "reason": away.reason, "pause": pause})
