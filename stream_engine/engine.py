@@ -9,12 +9,15 @@ from hashlib import blake2b
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.errors import Unavailable
 from stream_engine.events import Item, Models, Received, Recommendation, Source, Trigger
-from stream_engine.index.protocol import Index, Match, Query
+from stream_engine.index.protocol import Index
 from stream_engine.items.updates import ItemUpdate, updates_of
 from stream_engine.items.view import ItemView
+from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.pipeline import Pipeline
-from stream_engine.ranking.question import Question, question_of
+from stream_engine.ranking.question import question_of
 from stream_engine.ranking.ranker import Ranker
+from stream_engine.ranking.sampling import Sampler
+from stream_engine.ranking.taste import Taste, taste_of
 from stream_engine.settings import RankingSettings, UserSettings
 from stream_engine.users import UserState, advance, context, space_of
 from stream_engine.vectors import Vector
@@ -49,6 +52,14 @@ class _Step:
     after: UserState
 
 
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """An item that was clicked, and what the user was like just before."""
+
+    item_id: str
+    taste: Taste
+
+
 class Engine:
     """Answers clicks; all it remembers beyond its arguments is the ranker's weights and the live quality."""
 
@@ -69,6 +80,7 @@ class Engine:
         self._users = users
         self._ranking = ranking
         self._pipeline = Pipeline(view, ranker, ranking)
+        self._sampler = Sampler(ranking.seed)
         self._space = space_of(encoder.fingerprint)
 
     async def on_chunk(self, received: Sequence[Received], states: Mapping[str, UserState], now: float) -> ChunkOutcome:
@@ -78,14 +90,16 @@ class Engine:
         chunk again, with the states it led to, gives the same lists' ids and the same updates.
         """
         announced = self._announced(received)
-        vectors, degraded = await self._vectors(received)
+        vectors, no_encoder = await self._vectors(received)
         steps = self._advanced(received, vectors, states)
+        lessons = self._lessons(steps)
         last = {step.received.interaction.user_id: step for step in steps}
-        questions = [self._question(step) for step in last.values()]
-        matches, away = await self._matches(questions)
+        tastes = [self._taste(step.received, step.after) for step in last.values()]
+        found, no_index = await self._candidates([*(lesson.taste for lesson in lessons), *tastes])
+        self._learn(lessons, found[: len(lessons)])
         lists = [
-            UserOutcome(question.user_id, step.after, self._recommendation(question, step, found, now, degraded + away))
-            for question, step, found in zip(questions, last.values(), matches, strict=True)
+            UserOutcome(user_id, step.after, self._answer(step.received, each, now, no_encoder + no_index))
+            for (user_id, step), each in zip(last.items(), found[len(lessons) :], strict=True)
         ]
         return ChunkOutcome(tuple(lists), self._updates(steps), announced)
 
@@ -103,8 +117,8 @@ class Engine:
         question = question_of(
             user_id, state, now, size=size or self._ranking.size, categories=categories, exclude=exclude
         )
-        (found,), away = await self._matches([question])
-        return self._made(question, found, source=NOWHERE, event_id=None, now=now, degraded=away)
+        (found,), degraded = await self._candidates([taste_of(self._view, question)])
+        return self._recommendation(found, None, now, degraded)
 
     def _announced(self, received: Sequence[Received]) -> tuple[Item, ...]:
         """Inline items new to the view, each once, the last word on each."""
@@ -137,51 +151,48 @@ class Engine:
             steps.append(_Step(each, before, current[user_id]))
         return steps
 
-    def _question(self, step: _Step) -> Question:
-        return question_of(
-            step.received.interaction.user_id,
-            step.after,
-            step.after.updated_at,
-            size=self._ranking.size,
-        )
+    def _taste(self, received: Received, state: UserState | None) -> Taste:
+        """What this user is like, as of the click."""
+        user_id, time = received.interaction.user_id, received.interaction.timestamp
+        return taste_of(self._view, question_of(user_id, state, time, size=self._ranking.size))
 
-    async def _matches(self, questions: Sequence[Question]) -> tuple[list[list[Match]], tuple[str, ...]]:
-        """What the index finds near each question's interests, in one round trip for all."""
-        queries = [
-            Query(interest, self._ranking.candidates, question.categories, tuple(question.exclude))
-            for question in questions
-            for interest in question.interests
-        ]
-        if not queries:
-            return [[] for _ in questions], ()
+    def _lessons(self, steps: Sequence[_Step]) -> list[_Lesson]:
+        """A bounded sample of the new clicks, with the users as they were just before."""
+        lessons = []
+        for step in steps:
+            interaction = step.received.interaction
+            wanted = interaction.item_id is not None and self._users.weights.get(interaction.event_type, 0.0) > 0
+            fresh = step.before is None or step.after.interactions > step.before.interactions
+            if wanted and fresh and self._sampler.picks(step.received.source):
+                lessons.append(_Lesson(interaction.item_id or "", self._taste(step.received, step.before)))
+        return lessons
+
+    async def _candidates(self, tastes: Sequence[Taste]) -> tuple[list[Candidates], tuple[str, ...]]:
+        """What may be shown to each, with one round trip to the index for all."""
+        queries = [self._pipeline.queries(taste) for taste in tastes]
+        asked = [query for each in queries for query in each]
+        degraded: tuple[str, ...] = ()
         try:
-            answers = iter(await self._index.search(queries))
+            answers = iter(await self._index.search(asked) if asked else [])
         except Unavailable:
-            return [[] for _ in questions], ("index",)
-        return [[match for _ in question.interests for match in next(answers)] for question in questions], ()
+            answers, degraded = iter([[] for _ in asked]), ("index",)
+        matches = [[next(answers) for _ in each] for each in queries]
+        found = [self._pipeline.candidates(taste, each) for taste, each in zip(tastes, matches, strict=True)]
+        return found, degraded
+
+    def _learn(self, lessons: Sequence[_Lesson], found: Sequence[Candidates]) -> None:
+        for lesson, candidates in zip(lessons, found, strict=True):
+            self._pipeline.learn(candidates, lesson.item_id)
+
+    def _answer(self, received: Received, found: Candidates, now: float, degraded: tuple[str, ...]) -> Recommendation:
+        return self._recommendation(found, received, now, degraded)
 
     def _recommendation(
-        self, question: Question, step: _Step, found: Sequence[Match], now: float, degraded: tuple[str, ...]
+        self, found: Candidates, received: Received | None, now: float, degraded: tuple[str, ...]
     ) -> Recommendation:
-        return self._made(
-            question,
-            found,
-            source=step.received.source,
-            event_id=step.received.interaction.event_id,
-            now=now,
-            degraded=degraded,
-        )
-
-    def _made(
-        self,
-        question: Question,
-        found: Sequence[Match],
-        *,
-        source: Source,
-        event_id: str | None,
-        now: float,
-        degraded: tuple[str, ...],
-    ) -> Recommendation:
+        question = found.taste.question
+        source = received.source if received else NOWHERE
+        event_id = received.interaction.event_id if received else None
         return Recommendation(
             recommendation_id=recommendation_id(question.user_id, source),
             user_id=question.user_id,
@@ -190,7 +201,7 @@ class Engine:
             interactions=question.interactions,
             model=Models(self._encoder.fingerprint, self._ranker.version),
             degraded=degraded,
-            items=self._pipeline.list_of(question, found),
+            items=self._pipeline.made(found),
         )
 
     def _updates(self, steps: Sequence[_Step]) -> tuple[ItemUpdate, ...]:

@@ -95,7 +95,7 @@ class UserSettings(Group):
 
     interests: int = Field(3, ge=1, le=4)
     half_life: float = Field(7 * 86_400.0, gt=0, description="seconds until an interest counts half")
-    memory: float = Field(20.0, gt=0, le=1_000, description="clicks after which a click counts 1/e")
+    memory: float = Field(20.0, gt=0, le=200, description="clicks after which a click counts 1/e")
     similarity: float = Field(0.7, ge=-1, le=1, description="cosine from which a click joins an interest")
     history: int = Field(50, ge=1, le=50)
     seen: int = Field(128, ge=0, le=256, description="items remembered beyond the history, as far as there is room")
@@ -137,6 +137,7 @@ class StreamSettings(Group):
     chunk: int = Field(256, ge=1, le=10_000)
     standby_replicas: int = Field(0, ge=0)
     max_future: float = Field(86_400.0, ge=0, description="seconds a timestamp may lie ahead of its record")
+    verbose: bool = Field(default=False, description="log what Faust and the Kafka clients say as well")
     metrics_port: int = Field(0, ge=0, le=65_535, description="0 picks a free one")
 
 

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class BestFew:
-    """The `size` highest-scored rows; may hold up to twice as many between prunings."""
+    """The `size` highest-scored rows of all that were offered."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._scores: dict[int, float] = {}
         self._floor = float("-inf")
+        self._rows: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._offers = size  # since `_rows` was made
 
     def offer(self, row: int, score: float) -> None:
         """Consider a row's new score."""
         if score < self._floor and row not in self._scores:
             return
         self._scores[row] = score
+        self._offers += 1
         if len(self._scores) > 2 * self._size:
-            kept = self._best(self._size)
+            kept = self._best()
             self._floor = self._scores[kept[-1]]
             self._scores = {row: self._scores[row] for row in kept}
 
     def forget(self, row: int) -> None:
         """Drop a row; unknown rows are ignored."""
-        self._scores.pop(row, None)
+        if self._scores.pop(row, None) is not None:
+            self._offers = self._size
 
-    def rows(self) -> list[int]:
-        """The best rows, best first, ties by row."""
-        return self._best(self._size)
+    def rows(self) -> NDArray[np.int64]:
+        """The best, best first, as of a few offers ago; ties by row."""
+        if self._offers > self._size // 16 or len(self._rows) < min(len(self._scores), self._size):
+            self._rows = np.array(self._best(), np.int64)
+            self._offers = 0
+        return self._rows
 
-    def _best(self, size: int) -> list[int]:
-        return sorted(self._scores, key=lambda row: (-self._scores[row], row))[:size]
+    def _best(self) -> list[int]:
+        return sorted(self._scores, key=lambda row: (-self._scores[row], row))[: self._size]

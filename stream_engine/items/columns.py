@@ -12,13 +12,18 @@ Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
 Times = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+RowNumbers = NDArray[np.int32]
 
 
 @dataclass(slots=True)
 class Columns:
-    """Equally long arrays; neighbours are row numbers, -1 where there is none."""
+    """Equally long arrays; lists of other rows hold row numbers, -1 where there is none."""
 
-    vectors: Halves  # (n, d)
+    codes: NDArray[np.int8]  # (n, d) the encoder's unit vectors over `steps`
+    steps: Floats
+    norms: Floats  # of the vectors in the text space
+    similar: RowNumbers  # (n, s) nearest by text, best first
+    asked: NDArray[np.int32]  # how many items the catalogue had when `similar` was found
     hashes: NDArray[np.uint32]  # of the item ids
     has_vector: Flags
     known: Flags  # has a catalogue record
@@ -30,13 +35,14 @@ class Columns:
     first_click: Times
     last_click: Times
     clicks: Floats
-    popularity: Floats  # (n, half-lives), decayed to `updated`
-    pairs: Floats
+    popularity: Floats  # (n, half-lives), decayed to `last_click`
+    rarity: Floats  # 1 / sqrt(1 + all pair weight)
     followed: Floats
-    neighbours: NDArray[np.int32]  # (n, k)
+    neighbours: RowNumbers  # (n, k), strongest first
     together: Halves  # (n, k)
     lately: Halves  # (n, k), decayed to `updated`
-    follows: Halves  # (n, k)
+    followers: RowNumbers  # (n, f)
+    follows: Halves  # (n, f)
 
     @property
     def bytes_per_row(self) -> int:
@@ -48,23 +54,25 @@ class Columns:
         return Columns(*(_grown(array, rows) for array in self._arrays()))
 
     def clear(self, rows: list[int]) -> None:
-        """Make rows blank, and every neighbour that points to them."""
+        """Make rows blank, and every mention of them in other rows."""
         for array in self._arrays():
             array[rows] = 0
-        self.neighbours[rows] = -1
-        gone = np.isin(self.neighbours, rows)
-        self.neighbours[gone] = -1
-        for weights in (self.together, self.lately, self.follows):
-            weights[gone] = 0
+        for others in (self.neighbours, self.followers, self.similar):
+            others[rows] = -1
+            others[np.isin(others, rows)] = -1
 
     def _arrays(self) -> list[NDArray[Any]]:
         return [getattr(self, field.name) for field in fields(self)]
 
 
-def blank(*, dimensions: int, neighbours: int, half_lives: int) -> Columns:
+def blank(*, dimensions: int, similar: int, neighbours: int, followers: int, half_lives: int) -> Columns:
     """No rows yet."""
     return Columns(
-        vectors=np.zeros((0, dimensions), np.float16),
+        codes=np.zeros((0, dimensions), np.int8),
+        steps=np.zeros(0, np.float32),
+        norms=np.zeros(0, np.float32),
+        similar=np.zeros((0, similar), np.int32),
+        asked=np.zeros(0, np.int32),
         hashes=np.zeros(0, np.uint32),
         has_vector=np.zeros(0, np.bool_),
         known=np.zeros(0, np.bool_),
@@ -77,12 +85,13 @@ def blank(*, dimensions: int, neighbours: int, half_lives: int) -> Columns:
         last_click=np.zeros(0),
         clicks=np.zeros(0, np.float32),
         popularity=np.zeros((0, half_lives), np.float32),
-        pairs=np.zeros(0, np.float32),
+        rarity=np.zeros(0, np.float32),
         followed=np.zeros(0, np.float32),
         neighbours=np.zeros((0, neighbours), np.int32),
         together=np.zeros((0, neighbours), np.float16),
         lately=np.zeros((0, neighbours), np.float16),
-        follows=np.zeros((0, neighbours), np.float16),
+        followers=np.zeros((0, followers), np.int32),
+        follows=np.zeros((0, followers), np.float16),
     )
 
 

@@ -1,10 +1,13 @@
-"""What clicks taught about one item: popularity, neighbours, followers. A value, bounded, counted once."""
+"""What clicks taught about one item: popularity, neighbours, followers. A value, bounded, counted once.
+
+Decay is forward (Cormode et al., ICDE 2009): recent pairs are kept as they weigh at a fixed `landmark`, so that time
+passing changes none of them and one click changes only its own pairs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -13,101 +16,126 @@ from stream_engine.items.updates import ItemUpdate
 from stream_engine.settings import StatisticsSettings
 
 STATISTICS_VERSION = 1
-
-
-class Neighbour(NamedTuple):
-    """How strongly an item goes with another: over all time, lately (decayed to `updated`), right after."""
-
-    together: float = 0.0
-    lately: float = 0.0
-    follows: float = 0.0
+_FAR = 40.0  # half-lives past the landmark after which weights are moved to a new one
+_SLACK = 1.25  # how far a bounded mapping may outgrow its bound before it is pruned
 
 
 @dataclass(frozen=True, slots=True)
 class ItemStatistics:
-    """Statistics of one item at event time `updated`; `popularity` holds one decayed count per half-life."""
+    """Statistics of one item; times are epoch seconds of event time, mappings are bounded and never changed."""
 
-    updated: float
+    updated: float  # event time of the latest update
+    landmark: float  # event time that `lately` is relative to
     clicks: float = 0.0
     first_click: float = 0.0
     last_click: float = 0.0
-    popularity: tuple[float, ...] = ()
+    popularity: tuple[float, ...] = ()  # clicks, decayed to `last_click`, one per half-life
     pairs: float = 0.0  # all pair weight ever seen, pruned neighbours included
     followed: float = 0.0  # all clicks that ever came right after one on this item
-    neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
-    watermarks: Mapping[int, int] = field(default_factory=dict)
+    together: Mapping[str, float] = field(default_factory=dict)  # pair weight by neighbour
+    lately: Mapping[str, float] = field(default_factory=dict)  # the same neighbours in the same order, decayed
+    followers: Mapping[str, float] = field(default_factory=dict)  # clicks right after one on this item
+    watermarks: Mapping[int, int] = field(default_factory=dict)  # last offset counted, by partition
 
 
 def observe(stats: ItemStatistics | None, update: ItemUpdate, settings: StatisticsSettings) -> ItemStatistics:
     """The statistics after this update; the same object if it was counted before."""
     if stats is None:
-        stats = ItemStatistics(updated=update.timestamp, popularity=(0.0,) * len(settings.half_lives))
+        stats = ItemStatistics(updated=update.timestamp, landmark=update.timestamp)
     if update.offset <= stats.watermarks.get(update.partition, -1):
         return stats
-    now = max(stats.updated, update.timestamp)
-    late = now - update.timestamp
-    passed = now - stats.updated
-    clicked = update.weight > 0
+    if update.weight > 0:
+        stats = _clicked(stats, update, settings)
+    if update.timestamp - stats.landmark > _FAR * settings.lately:
+        stats = _landed(stats, update.timestamp, settings)
+    together, lately = _paired(stats, update, settings)
     return ItemStatistics(
-        updated=now,
-        clicks=stats.clicks + update.weight,
-        first_click=(stats.first_click or update.timestamp) if clicked else stats.first_click,
-        last_click=max(stats.last_click, update.timestamp) if clicked else stats.last_click,
-        popularity=tuple(
-            count * _decay(passed, half) + update.weight * _decay(late, half)
-            for count, half in zip(stats.popularity, settings.half_lives, strict=True)
-        ),
+        updated=max(stats.updated, update.timestamp),
+        landmark=stats.landmark,
+        clicks=stats.clicks,
+        first_click=stats.first_click,
+        last_click=stats.last_click,
+        popularity=stats.popularity,
         pairs=stats.pairs + sum(near for _, near in update.pairs),
         followed=stats.followed + (update.follower is not None),
-        neighbours=_paired(stats.neighbours, update, settings, passed=passed, late=late),
+        together=together,
+        lately=lately,
+        followers=stats.followers if update.follower is None else _followed(stats, update.follower, settings),
         watermarks={**stats.watermarks, update.partition: update.offset},
     )
 
 
+def decay(seconds: float, half_life: float) -> float:
+    """What is left of a weight of 1 after so long; more than 1 before."""
+    return float(2.0 ** (-seconds / half_life))
+
+
+def _clicked(stats: ItemStatistics, update: ItemUpdate, settings: StatisticsSettings) -> ItemStatistics:
+    """With one more click on the item itself, in or out of order."""
+    last = max(stats.last_click, update.timestamp) if stats.clicks else update.timestamp
+    passed, late = last - stats.last_click, last - update.timestamp
+    before = stats.popularity or (0.0,) * len(settings.half_lives)
+    return replace(
+        stats,
+        clicks=stats.clicks + update.weight,
+        first_click=min(stats.first_click, update.timestamp) if stats.clicks else update.timestamp,
+        last_click=last,
+        popularity=tuple(
+            count * decay(passed, half) + update.weight * decay(late, half)
+            for count, half in zip(before, settings.half_lives, strict=True)
+        ),
+    )
+
+
+def _landed(stats: ItemStatistics, landmark: float, settings: StatisticsSettings) -> ItemStatistics:
+    """The same with a nearer landmark, so that weights stay within floating point."""
+    factor = decay(landmark - stats.landmark, settings.lately)
+    return replace(stats, landmark=landmark, lately={other: weight * factor for other, weight in stats.lately.items()})
+
+
 def _paired(
-    neighbours: Mapping[str, Neighbour], update: ItemUpdate, settings: StatisticsSettings, *, passed: float, late: float
-) -> Mapping[str, Neighbour]:
-    """The neighbours after the update's pairs; past the slack only the strongest stay (lossy counting)."""
-    aged = _decay(passed, settings.lately)
-    fresh = _decay(late, settings.lately)
-    after = {other: Neighbour(n.together, n.lately * aged, n.follows) for other, n in neighbours.items()}
+    stats: ItemStatistics, update: ItemUpdate, settings: StatisticsSettings
+) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    together, lately = dict(stats.together), dict(stats.lately)
+    fresh = decay(stats.landmark - update.timestamp, settings.lately)
     for other, near in update.pairs:
-        old = after.get(other, Neighbour())
-        after[other] = Neighbour(
-            old.together + near, old.lately + near * fresh, old.follows + (other == update.follower)
-        )
-    if len(after) <= settings.neighbours * 5 // 4:
-        return after
-    return _strongest(after, settings.neighbours)
+        together[other] = together.get(other, 0.0) + near
+        lately[other] = lately.get(other, 0.0) + near * fresh
+    if len(together) <= _SLACK * settings.neighbours:
+        return together, lately
+    aged = decay(max(stats.updated, update.timestamp) - stats.landmark, settings.lately)
+    strength = {other: weight + 2.0 * lately[other] * aged for other, weight in together.items()}
+    kept = _strongest(strength, settings.neighbours)
+    return {other: together[other] for other in kept}, {other: lately[other] for other in kept}
 
 
-def strongest_neighbours(stats: ItemStatistics, count: int) -> Mapping[str, Neighbour]:
-    """At most `count` of the neighbours, none weaker than one left out."""
-    return stats.neighbours if len(stats.neighbours) <= count else _strongest(stats.neighbours, count)
+def _followed(stats: ItemStatistics, follower: str, settings: StatisticsSettings) -> Mapping[str, float]:
+    followers = dict(stats.followers)
+    followers[follower] = followers.get(follower, 0.0) + 1.0
+    if len(followers) <= _SLACK * settings.followers:
+        return followers
+    return {other: followers[other] for other in _strongest(followers, settings.followers)}
 
 
-def _strongest(neighbours: Mapping[str, Neighbour], count: int) -> Mapping[str, Neighbour]:
-    kept = sorted(neighbours, key=lambda other: (-_strength(neighbours[other]), other))[:count]
-    return {other: neighbours[other] for other in kept}
-
-
-def _strength(neighbour: Neighbour) -> float:
-    return neighbour.together + 2.0 * neighbour.lately
-
-
-def _decay(seconds: float, half_life: float) -> float:
-    return float(0.5 ** (seconds / half_life))
+def _strongest(strength: Mapping[str, float], count: int) -> list[str]:
+    """Lossy counting (Manku & Motwani, VLDB 2002): the weakest go, anyone may come back; of equals the newest stay."""
+    newest = list(strength)[::-1]
+    return sorted(newest, key=strength.__getitem__, reverse=True)[:count]
 
 
 class _Wire(msgspec.Struct, array_like=True):
     updated: float
+    landmark: float
     clicks: float
     first_click: float
     last_click: float
     popularity: tuple[float, ...]
     pairs: float
     followed: float
-    neighbours: dict[str, tuple[float, float, float]]
+    neighbours: tuple[str, ...]
+    together: tuple[float, ...]
+    lately: tuple[float, ...]
+    followers: dict[str, float]
     watermarks: dict[int, int]
 
 
@@ -119,13 +147,17 @@ def encode_statistics(stats: ItemStatistics) -> bytes:
     """Version byte, then msgpack."""
     wire = (
         stats.updated,
+        stats.landmark,
         stats.clicks,
         stats.first_click,
         stats.last_click,
         stats.popularity,
         stats.pairs,
         stats.followed,
-        stats.neighbours,
+        tuple(stats.together),
+        tuple(stats.together.values()),
+        tuple(stats.lately.values()),
+        stats.followers,
         stats.watermarks,
     )
     return bytes([STATISTICS_VERSION]) + _encoder.encode(wire)
@@ -136,17 +168,22 @@ def decode_statistics(data: bytes) -> ItemStatistics:
     if not data or data[0] != STATISTICS_VERSION:
         raise PoisonEvent("statistics", f"unknown version {data[:1]!r}")
     try:
-        wire = _decoder.decode(data[1:])
-    except (msgspec.MsgspecError, ValueError) as error:
+        wire = _decoder.decode(memoryview(data)[1:])
+        together = dict(zip(wire.neighbours, wire.together, strict=True))
+        lately = dict(zip(wire.neighbours, wire.lately, strict=True))
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
         raise PoisonEvent("statistics", str(error)) from error
     return ItemStatistics(
         wire.updated,
+        wire.landmark,
         wire.clicks,
         wire.first_click,
         wire.last_click,
         wire.popularity,
         wire.pairs,
         wire.followed,
-        {other: Neighbour(*values) for other, values in wire.neighbours.items()},
+        together,
+        lately,
+        wire.followers,
         wire.watermarks,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -12,12 +14,17 @@ from numpy.typing import NDArray
 from stream_engine.items.bounded import BestFew
 from stream_engine.items.columns import blank
 from stream_engine.items.record import CatalogueRecord
-from stream_engine.items.statistics import ItemStatistics, strongest_neighbours
+from stream_engine.items.space import fitted, plain
+from stream_engine.items.statistics import ItemStatistics, decay
 from stream_engine.settings import StatisticsSettings
+from stream_engine.vectors import Matrix, Vector, unit
 
-Rows = NDArray[np.int64]  # (n,) row numbers
+Rows = NDArray[np.signedinteger[Any]]  # (n,) row numbers
+SIMILAR = 16  # rows kept as nearest by text
 _POOL = 300  # rows kept at hand of the most popular and of the newest
-_NEVER = -math.inf
+_SHELF = 40  # and of each category
+_SPACE_ROWS = 4_096  # vectors the text space is fitted on
+_SPACE_FIRST, _SPACE_LAST = 64, 65_536  # items at which it is first and last fitted; in between at each doubling
 
 
 class ItemView:
@@ -31,14 +38,25 @@ class ItemView:
         self.fingerprint = fingerprint
         self.ids: list[str] = []
         self.categories: list[tuple[str, ...]] = []
-        self.columns = blank(dimensions=dimensions, neighbours=settings.neighbours, half_lives=len(settings.half_lives))
+        self.columns = blank(
+            dimensions=dimensions,
+            similar=SIMILAR,
+            neighbours=settings.neighbours,
+            followers=settings.followers,
+            half_lives=len(settings.half_lives),
+        )
+        self.space = plain(dimensions)
         self.trending = [BestFew(_POOL) for _ in settings.half_lives]
-        self.newest = BestFew(_POOL)
+        self.shelves: dict[str, BestFew] = {}  # the popular of a category
+        self.category_sizes: Counter[str] = Counter()
+        self.newest = BestFew(_POOL)  # by when they were taken up
+        self.emerging = BestFew(_POOL)  # by their first click
         self._rows: dict[str, int] = {}
         self._interned: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._released: list[int] = []  # removed, other rows may still point to them
         self._clean: list[int] = []  # ready for another item
         self._known = 0
+        self._refit_at = _SPACE_FIRST
 
     def __len__(self) -> int:
         """How many items are in the catalogue."""
@@ -46,7 +64,7 @@ class ItemView:
 
     def __contains__(self, item_id: str) -> bool:
         """Whether the catalogue holds the item."""
-        row = self.row(item_id)
+        row = self._rows.get(item_id)
         return row is not None and bool(self.columns.known[row])
 
     def row(self, item_id: str) -> int | None:
@@ -62,12 +80,18 @@ class ItemView:
         """Every row of the catalogue; costs as much as the catalogue is long."""
         return np.flatnonzero(self.columns.known)
 
-    def vector(self, item_id: str) -> NDArray[np.float32] | None:
+    def vectors(self, rows: Rows) -> Matrix:
+        """The items' unit vectors, shape (n, d), zeros where there is none."""
+        columns = self.columns
+        vectors: Matrix = columns.codes[rows] * columns.steps[rows, None]
+        return vectors
+
+    def vector(self, item_id: str) -> Vector | None:
         """The item's unit vector, shape (d,), None if it has none."""
         row = self._rows.get(item_id)
         if row is None or not self.columns.has_vector[row]:
             return None
-        vector: NDArray[np.float32] = self.columns.vectors[row].astype(np.float32)
+        vector: Vector = self.columns.codes[row] * self.columns.steps[row]
         return vector
 
     def put(self, record: CatalogueRecord) -> None:
@@ -80,33 +104,42 @@ class ItemView:
         columns.first_seen[row] = record.first_seen if record.published_at is None else record.published_at
         columns.published_at[row] = -math.inf if record.published_at is None else record.published_at
         columns.expires_at[row] = math.inf if record.expires_at is None else record.expires_at
-        self.categories[row] = self._interned.setdefault(record.categories, record.categories)
-        usable = record.vector is not None and record.fingerprint == self.fingerprint
-        columns.has_vector[row] = usable
-        columns.vectors[row] = record.vector if usable else 0.0
-        self.newest.offer(row, float(columns.first_seen[row]))
+        self._file(row, record.categories)
+        self._place(row, record.vector if record.fingerprint == self.fingerprint else None)
+        self._offer(row)
 
     def put_statistics(self, item_id: str, stats: ItemStatistics) -> None:
         """Store or replace what is known of an item's clicks."""
-        strongest = strongest_neighbours(stats, self.settings.neighbours)
-        others = [self._row_for(other) for other in strongest]
+        # rows first: making one may replace the columns
+        others = self._rows_for(stats.together)
+        followers = self._rows_for(stats.followers)
         row = self._row_for(item_id)
         columns = self.columns
-        columns.neighbours[row] = -1
-        columns.neighbours[row, : len(others)] = others
-        weights = np.zeros((3, self.settings.neighbours), np.float32)
-        weights[:, : len(others)] = np.array(list(strongest.values()), np.float32).reshape(-1, 3).T
-        columns.together[row], columns.lately[row], columns.follows[row] = weights
+        weights = _values(stats.together)
+        order = np.argsort(-weights)[: self.settings.neighbours]
+        count = len(order)
+        aged = decay(stats.updated - stats.landmark, self.settings.lately)
+        columns.neighbours[row, :count] = others[order]
+        columns.neighbours[row, count:] = -1
+        columns.together[row, :count] = weights[order]
+        columns.lately[row, :count] = _values(stats.lately)[order] * aged
+        _fill(columns.followers[row], columns.follows[row], followers, _values(stats.followers))
         columns.updated[row] = stats.updated
-        columns.clicks[row] = stats.clicks
-        columns.first_click[row] = stats.first_click
-        columns.last_click[row] = stats.last_click
-        columns.popularity[row] = stats.popularity
-        columns.pairs[row] = stats.pairs
+        columns.rarity[row] = 1.0 / math.sqrt(1.0 + stats.pairs)
         columns.followed[row] = stats.followed
-        for best, count, half_life in zip(self.trending, stats.popularity, self.settings.half_lives, strict=True):
-            # the count's logarithm moved to a common time, so that its order holds while time passes
-            best.offer(row, math.log2(count) + stats.updated / half_life if count > 0 else _NEVER)
+        if stats.clicks != columns.clicks[row]:
+            columns.clicks[row] = stats.clicks
+            columns.first_click[row] = stats.first_click
+            columns.last_click[row] = stats.last_click
+            columns.popularity[row] = stats.popularity
+            self._offer(row)
+
+    def remember_similar(self, row: int, similar: Rows) -> None:
+        """Keep what was found nearest to an item by text, best first."""
+        kept = similar[similar != row][:SIMILAR]
+        self.columns.similar[row, : len(kept)] = kept
+        self.columns.similar[row, len(kept) :] = -1
+        self.columns.asked[row] = self._known
 
     def remove(self, item_id: str) -> None:
         """Take an item out of the catalogue; unknown ids are ignored. Its row is used again later."""
@@ -116,9 +149,68 @@ class ItemView:
         columns = self.columns
         self._known -= 1
         columns.known[row] = columns.available[row] = columns.has_vector[row] = False
-        for best in (*self.trending, self.newest):
+        self._file(row, ())
+        for best in (*self.trending, self.newest, self.emerging):
             best.forget(row)
         self._released.append(row)
+
+    def _offer(self, row: int) -> None:
+        """Consider a row for the lists kept at hand."""
+        columns = self.columns
+        if not columns.known[row]:
+            return
+        self.newest.offer(row, float(columns.first_seen[row]))
+        if not columns.clicks[row]:
+            return
+        self.emerging.offer(row, float(columns.first_click[row]))
+        last = float(columns.last_click[row])
+        # a count's logarithm moved to a common time: its order holds while time passes
+        moved = [
+            math.log2(max(count, 1e-30)) + last / half
+            for count, half in zip(columns.popularity[row].tolist(), self.settings.half_lives, strict=True)
+        ]
+        for best, score in zip(self.trending, moved, strict=True):
+            best.offer(row, score)
+        for name in self.categories[row]:
+            self.shelves[name].offer(row, moved[len(moved) // 2])
+
+    def _file(self, row: int, categories: tuple[str, ...]) -> None:
+        for name in self.categories[row]:
+            self.category_sizes[name] -= 1
+            if name not in categories:
+                self.shelves[name].forget(row)
+        self.categories[row] = self._interned.setdefault(categories, categories)
+        for name in categories:
+            self.category_sizes[name] += 1
+            self.shelves.setdefault(name, BestFew(_SHELF))
+
+    def _place(self, row: int, vector: Vector | None) -> None:
+        columns = self.columns
+        given = unit(vector) if vector is not None else np.zeros(columns.codes.shape[1], np.float32)
+        step = float(np.abs(given).max(initial=0.0)) / 127.0
+        columns.has_vector[row] = step > 0
+        columns.steps[row] = step
+        columns.codes[row] = np.rint(given / step) if step > 0 else 0
+        columns.asked[row] = 0
+        columns.norms[row] = self.space.norms(given[None])[0]
+        if step > 0 and self._known >= self._refit_at:
+            self._refit()
+
+    def _refit(self) -> None:
+        """Fit the text space to the catalogue as it is; what it changes is every item's norm."""
+        rows = np.flatnonzero(self.columns.has_vector)
+        self._refit_at = max(2 * self._known, 2 * self._refit_at) if self._known <= _SPACE_LAST // 2 else 2**62
+        self.space = fitted(self.vectors(rows[:: len(rows) // _SPACE_ROWS + 1]))
+        for start in range(0, len(rows), _SPACE_ROWS):
+            block = rows[start : start + _SPACE_ROWS]
+            self.columns.norms[block] = self.space.norms(self.vectors(block))
+
+    def _rows_for(self, item_ids: Iterable[str]) -> NDArray[np.int32]:
+        rows = self._rows
+        found = [rows.get(item_id, -1) for item_id in item_ids]
+        if -1 in found:
+            found = [self._row_for(item_id) for item_id in item_ids]
+        return np.array(found, np.int32)
 
     def _row_for(self, item_id: str) -> int:
         row = self._rows.get(item_id)
@@ -127,7 +219,9 @@ class ItemView:
             self._rows[item_id] = row
             self.ids[row] = item_id
             self.categories[row] = ()
-            self.columns.hashes[row] = crc32(item_id.encode())
+            columns = self.columns
+            columns.neighbours[row] = columns.followers[row] = columns.similar[row] = -1
+            columns.hashes[row] = crc32(item_id.encode())
         return row
 
     def _new_row(self) -> int:
@@ -144,9 +238,22 @@ class ItemView:
 
     def _reclaim(self) -> None:
         """Blank the removed rows that did not come back, all at once: it reads every neighbour."""
-        gone = [row for row in set(self._released) if not self.columns.known[row]]
+        gone = sorted({row for row in self._released if not self.columns.known[row]})
         self.columns.clear(gone)
         for row in gone:
             del self._rows[self.ids[row]]
-        self._clean += sorted(gone)
+        self._clean += gone
         self._released = []
+
+
+def _values(mapping: Mapping[str, float]) -> NDArray[np.float32]:
+    return np.fromiter(mapping.values(), np.float32, len(mapping))
+
+
+def _fill(
+    rows: NDArray[np.int32], weights: NDArray[np.float16], others: NDArray[np.int32], values: NDArray[np.float32]
+) -> None:
+    order = np.argsort(-values)[: len(rows)]
+    count = len(order)
+    rows[:count], rows[count:] = others[order], -1
+    weights[:count] = values[order]

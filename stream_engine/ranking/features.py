@@ -6,40 +6,68 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.question import Question
-from stream_engine.ranking.signals import Signals
+from stream_engine.ranking.candidates import Candidates
+from stream_engine.ranking.sources import STRENGTHS
+from stream_engine.ranking.taste import Taste
 
-FEATURES = (
-    "popularity_fast",
-    "popularity_slow",
-    "together",
-    "last",
-    "lately",
-    "follows",
-    "similar_last",
-    "similar",
-    "never_clicked",
-    "had",
-)
+POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
+TEXT = ("like_profile", "like_last", "like_interest")
+REST = ("never_clicked", "age", "idle")
+_PROPOSED = ("together", "with_last", "lately", "follows", "bridge", "again")
+FEATURES = (*_PROPOSED, *POPULARITY, *TEXT, *REST)
+FACTS = ("clicks_under_3", "clicks_under_10", "clicks_10_up", "within_hour", "after_week", "no_text")
 Features = NDArray[np.float32]  # (n, len(FEATURES))
+Facts = NDArray[np.float32]  # (len(FACTS),)
+
+_TAKEN = [STRENGTHS.index(name) for name in _PROPOSED]
+_SCALES = np.array([1.0, 2.0, 2.0, 4.0, 4.0, 0.5], np.float32)
+_DAY = 86_400.0
 
 
-def features_of(view: ItemView, question: Question, signals: Signals, rows: Rows) -> Features:
-    """One line a candidate, in the order of FEATURES."""
-    columns = view.columns
+def features_of(view: ItemView, found: Candidates) -> Features:
+    """One line a candidate, in the order of FEATURES, most numbers between 0 and 3."""
+    columns, rows, taste = view.columns, found.rows, found.taste
+    now = taste.question.now
+    clicked = columns.clicks[rows] > 0
+    idle = np.maximum(now - columns.last_click[rows], 0.0)
+    age = np.maximum(now - columns.first_click[rows], 0.0)
     table = np.zeros((len(rows), len(FEATURES)), np.float32)
-    ages = np.maximum(question.now - columns.updated[rows], 0.0)[:, None]
-    popular = columns.popularity[rows] * np.exp2(-ages / np.array(view.settings.half_lives))
-    table[:, 0:2] = np.log1p(popular[:, [0, -1]])
-    place = {row: position for position, row in enumerate(signals.rows.tolist())}
-    where = np.array([place.get(row, -1) for row in rows.tolist()], np.int64)
-    for column, strengths in enumerate((signals.together, signals.last, signals.lately, signals.follows), start=2):
-        table[:, column] = np.append(strengths, 0.0)[where]
-    vectors = columns.vectors[rows].astype(np.float32)
-    if len(signals.recent):
-        table[:, 6] = vectors @ columns.vectors[signals.recent[0]].astype(np.float32)
-    if question.interests.size:
-        table[:, 7] = (vectors @ question.interests.T).max(axis=1)
-    table[:, 8] = columns.clicks[rows] == 0
-    table[:, 9] = np.isin(rows, signals.recent)
+    table[:, :6] = found.strengths[:, _TAKEN] * _SCALES
+    table[:, 6:10] = popularity(view, rows, idle)
+    table[:, 10:13] = likeness(view, taste, rows)
+    table[:, 13] = ~clicked
+    table[:, 14] = np.where(clicked, np.log1p(age / _DAY), 0.0) / 4.0
+    table[:, 15] = np.where(clicked, np.log1p(idle / _DAY), 0.0) / 4.0
     return table
+
+
+def popularity(view: ItemView, rows: Rows, idle: NDArray[np.float64]) -> Features:
+    """Logarithms of the decayed click counts."""
+    halves = np.array(view.settings.half_lives)
+    counts = view.columns.popularity[rows] * np.exp2(-idle[:, None] / halves)
+    logs: Features = np.log1p(counts).astype(np.float32) * np.float32(0.5)
+    return logs
+
+
+def likeness(view: ItemView, taste: Taste, rows: Rows) -> Features:
+    """Cosines to the profile, to the last item, and to the nearest interest; 0 where there is no text."""
+    cosines = np.zeros((len(rows), len(TEXT)), np.float32)
+    if len(taste.probes):
+        columns = view.columns
+        # (steps * codes - mean) @ probe / norm, without a pass over the rows for each operation
+        dots = columns.codes[rows].astype(np.float32) @ taste.probes.T * columns.steps[rows, None]
+        every = (dots - taste.probes @ view.space.mean) / columns.norms[rows, None]
+        every *= columns.has_vector[rows, None]
+        cosines[:, :2] = every[:, :2]
+        cosines[:, 2] = every[:, 2:].max(axis=1, initial=-1.0) if every.shape[1] > 2 else every[:, 0]
+    return cosines
+
+
+def facts_of(taste: Taste) -> Facts:
+    """What kind of moment this is for the user."""
+    clicks = taste.question.interactions
+    last = float(taste.since[0]) if len(taste.since) else float("inf")
+    return np.array(
+        [clicks < 3, 3 <= clicks < 10, clicks >= 10, last < 3_600, last > 7 * _DAY, not len(taste.probes)],
+        np.float32,
+    )

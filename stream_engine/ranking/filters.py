@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.question import Question
+from stream_engine.ranking.taste import Taste
 
 Flags = NDArray[np.bool_]
-Filter = Callable[[ItemView, Question, Rows], Flags]
+Removed = Mapping[str, int]
+Filter = Callable[[ItemView, Taste, Rows], Flags]
 
 
-@dataclass(frozen=True, slots=True)
-class Filtered:
-    """The rows that stay, in order, and how many each filter removed."""
-
-    rows: Rows
-    removed: Mapping[str, int]
-
-
-def known(view: ItemView, _: Question, rows: Rows) -> Flags:
+def known(view: ItemView, _: Taste, rows: Rows) -> Flags:
     """In the catalogue."""
-    return view.columns.known[rows]
+    return (rows >= 0) & view.columns.known[rows]
 
 
-def available(view: ItemView, _: Question, rows: Rows) -> Flags:
+def available(view: ItemView, _: Taste, rows: Rows) -> Flags:
     """Announced as available."""
     return view.columns.available[rows]
 
 
-def current(view: ItemView, question: Question, rows: Rows) -> Flags:
+def current(view: ItemView, taste: Taste, rows: Rows) -> Flags:
     """Published and not expired at the moment of the question."""
-    columns = view.columns
-    return (columns.expires_at[rows] > question.now) & (columns.published_at[rows] <= question.now)
+    columns, now = view.columns, taste.question.now
+    flags: Flags = (columns.expires_at[rows] > now) & (columns.published_at[rows] <= now)
+    return flags
 
 
-def asked_for(view: ItemView, question: Question, rows: Rows) -> Flags:
+def asked_for(view: ItemView, taste: Taste, rows: Rows) -> Flags:
     """Of one of the caller's categories, if any were named, and not excluded by the caller."""
+    question = taste.question
     fits = np.ones(len(rows), np.bool_)
     if question.categories:
         wanted = set(question.categories)
@@ -50,22 +44,26 @@ def asked_for(view: ItemView, question: Question, rows: Rows) -> Flags:
     return fits
 
 
-def unseen(view: ItemView, question: Question, rows: Rows) -> Flags:
+def unseen(view: ItemView, taste: Taste, rows: Rows) -> Flags:
     """Not yet had by this user."""
-    recent = view.rows(item_id for item_id, _ in question.recent)
-    seen: Flags = np.isin(rows, recent) | np.isin(view.columns.hashes[rows], question.left)
-    return ~seen
+    seen = np.zeros(len(view.columns.known), np.bool_)
+    seen[taste.recent] = True
+    fresh: Flags = ~seen[rows]
+    if len(taste.question.left):
+        fresh &= ~np.isin(view.columns.hashes[rows], taste.question.left)
+    return fresh
 
 
-HARD: Mapping[str, Filter] = {"known": known, "available": available, "current": current, "asked_for": asked_for}
-SOFT: Mapping[str, Filter] = {"unseen": unseen}  # given up before a list would be empty
+RULES: Mapping[str, Filter] = {"known": known, "available": available, "current": current, "asked_for": asked_for}
 
 
-def apply(filters: Mapping[str, Filter], view: ItemView, question: Question, rows: Rows) -> Filtered:
-    """The rows every filter keeps; a row counts for the first filter that removed it."""
+def allowed(view: ItemView, taste: Taste, rows: Rows, *, seen_too: bool = False) -> tuple[Flags, Removed]:
+    """Which rows every filter keeps; a row counts for the first filter that removed it."""
+    filters = RULES if seen_too else {**RULES, "unseen": unseen}
+    keep = np.ones(len(rows), np.bool_)
     removed: dict[str, int] = {}
-    for name, keep in filters.items():
-        kept = rows[keep(view, question, rows)]
-        removed[name] = len(rows) - len(kept)
-        rows = kept
-    return Filtered(rows, removed)
+    for name, each in filters.items():
+        before = int(np.count_nonzero(keep))
+        keep &= each(view, taste, rows)
+        removed[name] = before - int(np.count_nonzero(keep))
+    return keep, removed

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream_engine.events import RecommendedItem
-from stream_engine.index.protocol import Match
-from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.features import Features, features_of
-from stream_engine.ranking.filters import HARD, SOFT, apply
+from stream_engine.index.protocol import Match, Query
+from stream_engine.items.view import ItemView
+from stream_engine.ranking.candidates import Candidates, gather
+from stream_engine.ranking.features import facts_of, features_of
 from stream_engine.ranking.pool import Scratch
-from stream_engine.ranking.question import Question
-from stream_engine.ranking.ranker import Ranker
+from stream_engine.ranking.ranker import Ranker, Sample
 from stream_engine.ranking.reasons import reasons_of
 from stream_engine.ranking.selectors import diverse
-from stream_engine.ranking.signals import Signals, signals_of
-from stream_engine.ranking.sources import SOURCES, Asked
+from stream_engine.ranking.taste import Taste
 from stream_engine.settings import RankingSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """What may be shown: rows, the number of the source that proposed each, features, what was removed."""
-
-    rows: Rows
-    origins: NDArray[np.int64]
-    table: Features
-    signals: Signals
-    removed: Mapping[str, int]
+from stream_engine.vectors import unit
 
 
 class Pipeline:
@@ -43,48 +29,57 @@ class Pipeline:
         self._settings = settings
         self._scratch = Scratch()
 
-    def list_of(self, question: Question, matches: Sequence[Match]) -> tuple[RecommendedItem, ...]:
+    def queries(self, taste: Taste) -> list[Query]:
+        """What to look up in the index: what is near the profile, and near the last item if that is not known."""
+        question = taste.question
+        probes = taste.probes[: 2 if self._stale(taste) else 1]
+        return [
+            Query(unit(probe), self._settings.candidates, question.categories, tuple(question.exclude))
+            for probe in probes
+        ]
+
+    def candidates(self, taste: Taste, matches: Sequence[Sequence[Match]]) -> Candidates:
+        """What may be shown; `matches` answers the queries."""
+        if len(matches) > 1 and not taste.question.categories and not taste.question.exclude:
+            near = self._view.rows(match.item_id for match in matches[1])
+            self._view.remember_similar(int(taste.recent[0]), near)
+        flat = [match for each in matches for match in each]
+        return gather(self._view, taste, flat, self._scratch)
+
+    def _stale(self, taste: Taste) -> bool:
+        """Whether the last item's neighbours by text were found in a much smaller catalogue, or never."""
+        if not len(taste.recent):
+            return False
+        asked = int(self._view.columns.asked[taste.recent[0]])
+        return asked < 0.95 * len(self._view)
+
+    def made(self, found: Candidates) -> tuple[RecommendedItem, ...]:
         """The best and most varied of the candidates, with reasons; empty only if nothing may be shown."""
-        found = self.candidates_of(question, matches)
-        scores = self._ranker.scores(found.table)
-        vectors = self._view.columns.vectors[found.rows].astype(np.float32)
-        chosen = diverse(scores, vectors, size=question.size, diversity=self._settings.diversity)
-        shares = self._ranker.shares(found.table[chosen])
+        view, taste, rows = self._view, found.taste, found.rows
+        table, facts = features_of(view, found), facts_of(taste)
+        scores = self._ranker.scores(table, facts)
+        chosen = diverse(
+            scores, lambda pool: view.vectors(rows[pool]), size=taste.question.size, diversity=self._settings.diversity
+        )
+        shares = self._ranker.shares(table[chosen], facts)
         return tuple(
             RecommendedItem(
-                item_id=self._view.ids[found.rows[position]],
+                item_id=view.ids[rows[position]],
                 rank=rank,
                 score=round(float(scores[position]), 6),
-                source=SOURCES[found.origins[position]].name,
-                reasons=reasons_of(self._view, found.signals, int(found.rows[position]), share),
+                source=found.origin(position),
+                reasons=reasons_of(view, taste, int(rows[position]), share),
             )
             for rank, (position, share) in enumerate(zip(chosen, shares, strict=True), start=1)
         )
 
-    def candidates_of(self, question: Question, matches: Sequence[Match]) -> Candidates:
-        """Every source's best, each row once; without any, the whole catalogue; seen ones only if all are seen."""
-        view = self._view
-        signals = signals_of(view, question, self._scratch)
-        asked = Asked(view, question, signals, matches)
-        # the first source to propose a row is its origin: what is written last stays
-        proposed = [source.propose(asked)[: source.budget] for source in SOURCES][::-1]
-        rows, index = self._scratch.distinct(np.concatenate(proposed), bound=len(view.ids))
-        origins = np.zeros(len(rows), np.int64)
-        origins[index] = np.repeat(np.arange(len(SOURCES))[::-1], [len(part) for part in proposed])
-        shown, removed = self._allowed(question, rows)
-        place = dict(zip(rows.tolist(), origins.tolist(), strict=True))
-        return Candidates(
-            rows=shown,
-            origins=np.array([place.get(row, 0) for row in shown.tolist()], np.int64),
-            table=features_of(view, question, signals, shown),
-            signals=signals,
-            removed=removed,
-        )
-
-    def _allowed(self, question: Question, rows: Rows) -> tuple[Rows, Mapping[str, int]]:
-        allowed = apply(HARD, self._view, question, rows)
-        fresh = apply(SOFT, self._view, question, allowed.rows)
-        if not len(fresh.rows):
-            allowed = apply(HARD, self._view, question, self._view.all_rows())
-            fresh = apply(SOFT, self._view, question, allowed.rows)
-        return (fresh.rows if len(fresh.rows) else allowed.rows), {**allowed.removed, **fresh.removed}
+    def learn(self, found: Candidates, item_id: str) -> int | None:
+        """Learn that this item was clicked; its place among the candidates before that, None if it was not there."""
+        row = self._view.row(item_id)
+        answer = np.flatnonzero(found.rows == (-1 if row is None else row))
+        if not len(answer):
+            return None
+        sample = Sample(features_of(self._view, found), facts_of(found.taste), int(answer[0]))
+        scores = self._ranker.scores(sample.table, sample.facts)
+        self._ranker.learn(sample)
+        return int(np.count_nonzero(scores > scores[sample.answer]))

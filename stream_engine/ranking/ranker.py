@@ -1,54 +1,192 @@
-"""The score of a candidate: a weighted sum of its features."""
+"""The score of a candidate, learnt click by click: linear, plus a few hidden units.
+
+    score = w·f + v·relu(A [f, facts] + b)
+
+Softmax over the candidates, the clicked one is the answer; AdaGrad (Duchi et al., JMLR 2011); each sample is learnt
+once when it comes and a few old ones again (experience replay, Lin 1992).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_engine.ranking.features import FEATURES, Features
+from stream_engine.ranking.features import FACTS, FEATURES, Facts, Features
+
+Scores = NDArray[np.float32]
+
+HIDDEN = 16
+STEP = 0.3  # of the linear weights
+HIDDEN_STEP = 0.05  # of the rest
+REPLAYED = 3
+KEPT = 1_000  # samples to replay from
+LARGEST = 8.0  # feature; what lies beyond is an outlier
+STEEPEST = 4.0  # length of one sample's gradient
 
 START: Mapping[str, float] = {
-    "popularity_fast": 0.2,
-    "popularity_slow": 0.1,
-    "together": 2.0,
-    "last": 1.0,
+    "together": 3.0,
+    "with_last": 1.5,
     "lately": 1.0,
-    "follows": 2.0,
-    "similar_last": 0.5,
-    "similar": 1.0,
-    "never_clicked": 0.0,
-    "had": -0.5,
+    "follows": 1.5,
+    "bridge": 1.0,
+    "popular_day": 0.5,
+    "popular_week": 0.5,
+    "like_profile": 2.0,
+    "like_last": 1.5,
+    "like_interest": 0.5,
+    "again": -1.0,
+    "idle": -0.3,
 }
 
 
-class Ranker:
-    """Scores candidates; starts with weights that work without any data."""
+class Sample(NamedTuple):
+    """A question with its answer: the position of the clicked candidate."""
 
-    def __init__(self) -> None:
-        self.weights = np.array([START[name] for name in FEATURES], np.float32)
+    table: Features
+    facts: Facts
+    answer: int
+
+
+class _Wire(msgspec.Struct, array_like=True):
+    version: int
+    names: tuple[str, ...]
+    samples: int
+    weights: bytes
+    squares: bytes
+
+
+class Ranker:
+    """Scores candidates; starts with weights that work without any data, and learns."""
+
+    def __init__(self, seed: int = 7) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._kept: list[Sample] = []
+        self.samples = 0
+        width = len(FEATURES) + len(FACTS)
+        self._sizes = (len(FEATURES), HIDDEN * width, HIDDEN, HIDDEN)
+        self._weights = np.zeros(sum(self._sizes), np.float32)
+        self._squares = np.full(len(self._weights), 1e-2, np.float32)
+        self._steps = np.full(len(self._weights), HIDDEN_STEP, np.float32)
+        self._steps[: len(FEATURES)] = STEP
+        w, a, _, v = self._parts(self._weights)
+        w[:] = [START.get(name, 0.0) for name in FEATURES]
+        a[:] = self._rng.normal(scale=0.2, size=a.shape)
+        v[:] = self._rng.normal(scale=0.05, size=v.shape)
 
     @property
     def version(self) -> str:
         """Names the kind of ranker, for the lists it makes."""
-        return "linear-1"
+        return f"net-{len(FEATURES)}-{HIDDEN}"
 
-    def scores(self, table: Features) -> NDArray[np.float32]:
-        """One score a line."""
-        return table @ self.weights
+    @property
+    def weights(self) -> dict[str, float]:
+        """The linear weights by feature."""
+        return dict(zip(FEATURES, self._parts(self._weights)[0].tolist(), strict=True))
 
-    def shares(self, table: Features) -> Features:
-        """What each feature adds to the score, same shape."""
-        return table * self.weights
+    def scores(self, table: Features, facts: Facts) -> Scores:
+        """One finite score a line."""
+        w, _, _, v = self._parts(self._weights)
+        table = _tamed(table)
+        return table @ w + self._hidden(table, facts) @ v
+
+    def shares(self, table: Features, facts: Facts) -> Features:
+        """What each feature adds to each line's score, same shape; the units that are on pass shares through."""
+        w, a, _, v = self._parts(self._weights)
+        table = _tamed(table)
+        on = self._hidden(table, facts) > 0
+        return table * (w + (on * v) @ a[:, : table.shape[1]])
+
+    def learn(self, sample: Sample) -> None:
+        """Learn from this sample, and again from a few old ones."""
+        tamed = Sample(_tamed(sample.table), _tamed(sample.facts), sample.answer)
+        self.samples += 1
+        self._step(tamed)
+        for _ in range(min(REPLAYED, len(self._kept))):
+            self._step(self._kept[self._rng.integers(len(self._kept))])
+        if len(self._kept) < KEPT:
+            self._kept.append(tamed)
+        else:
+            self._kept[self.samples % KEPT] = tamed
 
     def snapshot(self) -> bytes:
-        """The learnt weights, versioned."""
-        return b"\x01" + self.weights.astype("<f4").tobytes()
+        """What was learnt, versioned."""
+        wire = _Wire(
+            1,
+            (*FEATURES, *FACTS),
+            self.samples,
+            self._weights.astype("<f4").tobytes(),
+            self._squares.astype("<f4").tobytes(),
+        )
+        return msgspec.msgpack.encode(wire)
 
     def merge(self, snapshots: Mapping[str, bytes]) -> None:
-        """Take in what other workers learnt; those that do not fit are ignored."""
-        fitting = [data for data in snapshots.values() if data[:1] == b"\x01" and len(data) == 1 + self.weights.nbytes]
-        learnt = [np.frombuffer(data[1:], "<f4") for data in fitting]
-        if learnt:
-            self.weights = np.mean(learnt, axis=0, dtype=np.float32)
+        """Average with what others learnt, by how much each did; snapshots that do not fit are ignored."""
+        fitting = [wire for data in snapshots.values() if (wire := self._fitting(data)) is not None]
+        total = self.samples + sum(wire.samples for wire in fitting)
+        if not fitting or not total:
+            return
+        weights, squares = (own * np.float32(self.samples / total) for own in (self._weights, self._squares))
+        for wire in fitting:
+            share = np.float32(wire.samples / total)
+            weights = weights + np.frombuffer(wire.weights, "<f4") * share
+            squares = squares + np.frombuffer(wire.squares, "<f4") * share
+        self._weights, self._squares = weights, squares
+
+    def _fitting(self, data: bytes) -> _Wire | None:
+        try:
+            wire = msgspec.msgpack.decode(data, type=_Wire)
+        except msgspec.MsgspecError:
+            return None
+        size = self._weights.nbytes
+        if wire.version != 1 or wire.names != (*FEATURES, *FACTS) or {len(wire.weights), len(wire.squares)} != {size}:
+            return None
+        return wire if np.isfinite(np.frombuffer(wire.weights + wire.squares, "<f4")).all() else None
+
+    def _step(self, sample: Sample) -> None:
+        """One AdaGrad step down the cross-entropy of the answer."""
+        table, facts, answer = sample
+        w, _, _, v = self._parts(self._weights)
+        hidden = self._hidden(table, facts)
+        errors = _softmax(table @ w + hidden @ v)
+        errors[answer] -= 1.0
+        back = errors[:, None] * (hidden > 0) * v
+        gradient = np.empty_like(self._weights)
+        slope_w, slope_a, slope_b, slope_v = self._parts(gradient)
+        slope_w[:] = errors @ table
+        slope_b[:] = back.sum(axis=0)
+        slope_a[:, : table.shape[1]] = back.T @ table
+        slope_a[:, table.shape[1] :] = slope_b[:, None] * facts
+        slope_v[:] = errors @ hidden
+        length = float(np.sqrt(gradient @ gradient))
+        if not np.isfinite(length):
+            return
+        gradient *= np.float32(min(1.0, STEEPEST / max(length, 1e-12)))
+        self._squares += gradient * gradient
+        self._weights -= self._steps * gradient / np.sqrt(self._squares)
+
+    def _hidden(self, table: Features, facts: Facts) -> NDArray[np.float32]:
+        _, a, b, _ = self._parts(self._weights)
+        width = table.shape[1]
+        return np.maximum(table @ a[:, :width].T + (a[:, width:] @ facts + b), 0.0, dtype=np.float32)
+
+    def _parts(self, flat: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Views of w, A, b and v in one flat array."""
+        ends = np.cumsum(self._sizes)
+        w, a, b, v = (flat[end - size : end] for size, end in zip(self._sizes, ends, strict=True))
+        return [w, a.reshape(HIDDEN, -1), b, v]
+
+
+def _tamed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """No NaN, nothing beyond LARGEST."""
+    tamed: NDArray[np.float32] = np.nan_to_num(values, nan=0.0, posinf=LARGEST, neginf=-LARGEST)
+    return np.clip(tamed, -LARGEST, LARGEST, out=tamed)
+
+
+def _softmax(scores: Scores) -> Scores:
+    powers = np.exp(scores - scores.max())
+    softmax: Scores = powers / powers.sum()
+    return softmax

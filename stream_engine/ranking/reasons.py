@@ -10,46 +10,63 @@ from numpy.typing import NDArray
 from stream_engine.events import Reason, ReasonKind
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.features import FEATURES
-from stream_engine.ranking.signals import Signals
+from stream_engine.ranking.taste import VOICES, Taste
 
 MOST = 2
 LEAST_SHARE = 0.1
 KINDS: Mapping[str, ReasonKind] = {
-    "popularity_fast": "trending",
-    "popularity_slow": "trending",
     "together": "clicked_together",
-    "last": "clicked_together",
+    "with_last": "clicked_together",
     "lately": "clicked_together",
     "follows": "follows",
-    "similar_last": "similar_to",
-    "similar": "similar_to",
+    "bridge": "similar_to",
+    "like_profile": "similar_to",
+    "like_last": "similar_to",
+    "like_interest": "similar_to",
+    "popular_hour": "trending",
+    "popular_day": "trending",
+    "popular_week": "trending",
+    "popular_months": "trending",
     "never_clicked": "new",
-    "had": "again",
+    "again": "again",
 }
 
 
-def reasons_of(view: ItemView, signals: Signals, row: int, shares: NDArray[np.float32]) -> tuple[Reason, ...]:
-    """At most two reasons, strongest first; `shares` is what each feature adds to the score."""
+def reasons_of(view: ItemView, taste: Taste, row: int, shares: NDArray[np.float32]) -> tuple[Reason, ...]:
+    """At most two reasons that hold, strongest first; `shares` is what each feature adds to the score."""
     gains: dict[ReasonKind, float] = {}
     for name, share in zip(FEATURES, shares.tolist(), strict=True):
-        gains[KINDS[name]] = gains.get(KINDS[name], 0.0) + max(share, 0.0)
+        if share > 0 and name in KINDS:
+            gains[KINDS[name]] = gains.get(KINDS[name], 0.0) + share
     total = sum(gains.values())
-    ranked = sorted(gains.items(), key=lambda gain: -gain[1])[:MOST]
-    told = [(kind, gain / total) for kind, gain in ranked if total > 0 and gain / total >= LEAST_SHARE]
-    return tuple(Reason(kind, _about(kind, view, signals, row), round(share, 3)) for kind, share in told)
+    told: list[Reason] = []
+    for kind in sorted(gains, key=lambda kind: (-gains[kind], kind)):
+        share = gains[kind] / total
+        if len(told) == MOST or share < LEAST_SHARE:
+            break
+        holds, about = _evidence(kind, view, taste, row)
+        if holds:
+            told.append(Reason(kind, about, round(share, 3)))
+    return tuple(told)
 
 
-def _about(kind: ReasonKind, view: ItemView, signals: Signals, row: int) -> str | None:
-    """The item of the user's own history that a reason speaks of."""
-    columns, recent = view.columns, signals.recent
-    if kind in {"trending", "new", "again"} or not len(recent):
-        return None
+def _evidence(kind: ReasonKind, view: ItemView, taste: Taste, row: int) -> tuple[bool, str | None]:
+    """Whether the reason is true of this user and item, and the user's item it speaks of."""
+    columns, recent = view.columns, taste.recent[:VOICES]
+    if kind == "trending":
+        return bool(columns.clicks[row] > 0), None
+    if kind == "new":
+        return bool(columns.clicks[row] == 0), None
+    if kind == "again":
+        return bool((taste.recent == row).any()), None
+    if not len(recent):
+        return False, None
     if kind == "follows":
-        place = 0
-    elif kind == "similar_to":
-        cosines = columns.vectors[recent].astype(np.float32) @ columns.vectors[row].astype(np.float32)
-        place = int(np.argmax(cosines))
+        return bool((columns.followers[recent[0]] == row).any()), view.ids[int(recent[0])]
+    if kind == "clicked_together":
+        weights = (columns.together[recent] * (columns.neighbours[recent] == row)).sum(axis=1) * columns.rarity[recent]
     else:
-        weights = columns.together[recent] * (columns.neighbours[recent] == row)
-        place = int(np.argmax(weights.sum(axis=1)))
-    return view.ids[int(recent[place])]
+        weights = (view.vectors(recent) - view.space.mean) @ (view.vectors(np.array([row])) - view.space.mean)[0]
+        weights = weights * columns.has_vector[recent] * columns.has_vector[row]
+    place = int(np.argmax(weights))
+    return bool(weights[place] > 0), view.ids[int(recent[place])]

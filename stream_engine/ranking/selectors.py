@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+Positions = NDArray[np.int64]
+POOL = 3  # times the list's size: as far down as a more varied item may come from
 
-def diverse(scores: NDArray[np.float32], vectors: NDArray[np.float32], *, size: int, diversity: float) -> list[int]:
+
+def diverse(
+    scores: NDArray[np.float32], vectors: Callable[[Positions], NDArray[np.float32]], *, size: int, diversity: float
+) -> list[int]:
     """Maximal marginal relevance: positions of the chosen, best first; diversity 0 is the plain order.
 
-    Each choice maximises (1 - diversity) * score - diversity * greatest cosine to those chosen before, scores
+    Each choice maximises (1 - diversity) * score - diversity * greatest cosine to those chosen before, the scores
     scaled to 0..1. Carbonell & Goldstein, SIGIR 1998.
     """
-    count = min(size, len(scores))
     order = np.argsort(-scores, kind="stable")
+    count = min(size, len(order))
     if diversity == 0 or count < 2:
         return [int(position) for position in order[:count]]
-    pool = order[: 3 * size]
+    pool = order[: POOL * size]
     span = float(scores[pool[0]] - scores[pool[-1]]) or 1.0
     worth = (1 - diversity) * (scores[pool] - scores[pool[-1]]) / span
-    alike = vectors[pool] @ vectors[pool].T
+    rows = vectors(pool)
+    alike = rows @ rows.T
     nearest = np.zeros(len(pool), np.float32)
     chosen: list[int] = []
     for _ in range(count):

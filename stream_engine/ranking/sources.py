@@ -1,8 +1,8 @@
-"""Where candidates come from: small named parts, each proposing at most its budget of rows, best first."""
+"""Where candidates come from: small named parts that propose rows with strengths, each held to its budget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,83 +10,145 @@ from numpy.typing import NDArray
 
 from stream_engine.index.protocol import Match
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.question import Question
-from stream_engine.ranking.signals import Signals
+from stream_engine.ranking.taste import VOICES, Taste
+
+LATELY = 5  # items whose recent pairs count
+BRIDGED = 2  # items whose text neighbours speak
+BRIDGE_WIDTH = 8  # text neighbours of each, ...
+BRIDGE_REACH = 32  # and of those the strongest neighbours
+
+Floats = NDArray[np.floating]
 
 
-class Asked(NamedTuple):
-    """All that a source may look at; `matches` is what the index answered."""
+class Proposal(NamedTuple):
+    """Rows, repeated at will, and for each name a strength per row; a row's strengths add up."""
 
-    view: ItemView
-    question: Question
-    signals: Signals
-    matches: Sequence[Match]
+    rows: Rows
+    strengths: Mapping[str, Floats]
 
 
-class Source(NamedTuple):
-    """A way to find candidates."""
-
-    name: str
-    budget: int
-    propose: Callable[[Asked], Rows]
+Source = Callable[[ItemView, Taste, Sequence[Match]], Proposal]
 
 
-def interests(asked: Asked) -> Rows:
+def clicked_together(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
+    """Co-click neighbours of the recent items; a pair counts over the roots of both items' pair weights."""
+    columns, recent = view.columns, taste.recent[:VOICES]
+    rows = columns.neighbours[recent]
+    rarity = columns.rarity
+    scale = rarity[rows] * rarity[recent, None] * (rows >= 0)
+    together = columns.together[recent] * scale
+    lately = columns.lately[recent[:LATELY]] * scale[:LATELY]
+    width = rows.shape[1]
+    return Proposal(
+        rows.ravel(),
+        {
+            "together": (together * taste.voices[:, None]).ravel(),
+            "with_last": _padded(together[:1].ravel(), rows.size),
+            "lately": _padded((lately * taste.voices[:LATELY, None]).ravel(), len(recent) * width),
+        },
+    )
+
+
+def follows(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
+    """What was clicked right after the last item: how often of all times, cautiously."""
+    columns, last = view.columns, taste.recent[:1]
+    rows = columns.followers[last].ravel()
+    share = columns.follows[last].ravel() / (columns.followed[last].sum() + 3.0)
+    return Proposal(rows, {"follows": share * (rows >= 0)})
+
+
+def bridge(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
+    """Co-click neighbours of items whose text is like the last ones': the way to and from new items."""
+    columns, last = view.columns, taste.recent[:BRIDGED]
+    pillars = columns.similar[last, :BRIDGE_WIDTH]
+    weights = (taste.voices[: len(last), None] * _NEARNESS[:BRIDGE_WIDTH] * (pillars >= 0)).ravel()
+    pillars = pillars.ravel()[weights > 0]
+    weights = weights[weights > 0]
+    rows = columns.neighbours[pillars, :BRIDGE_REACH]
+    rarity = columns.rarity
+    scale = rarity[rows] * (rarity[pillars] * weights)[:, None] * (rows >= 0)
+    return Proposal(rows.ravel(), {"bridge": (columns.together[pillars, :BRIDGE_REACH] * scale).ravel()})
+
+
+def similar(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
+    """Nearest by text to each of the last few items."""
+    last = taste.recent[:LATELY]
+    rows = view.columns.similar[last]
+    weights = taste.voices[: len(last), None] * _NEARNESS * (rows >= 0)
+    return Proposal(rows.ravel(), {"similar": weights.ravel()})
+
+
+def interests(view: ItemView, _: Taste, matches: Sequence[Match]) -> Proposal:
     """What the index found nearest to the user's interests."""
-    best = sorted(asked.matches, key=lambda match: (-match.score, match.item_id))
-    return asked.view.rows(match.item_id for match in best)
+    found = [(row, match.score) for match in matches if (row := view.row(match.item_id)) is not None]
+    rows = np.array([row for row, _ in found], np.int64)
+    return Proposal(rows, {"interests": np.array([2.0 + score for _, score in found], np.float32)})
 
 
-def together(asked: Asked) -> Rows:
-    """What was clicked together with the recent items."""
-    return _best(asked.signals.rows, asked.signals.together)
+def trending(view: ItemView, _: Taste, __: Sequence[Match]) -> Proposal:
+    """The most popular of each span of time."""
+    return _ordered("trending", [best.rows() for best in view.trending])
 
 
-def last(asked: Asked) -> Rows:
-    """What was clicked together with the last item."""
-    return _best(asked.signals.rows, asked.signals.last)
+def trending_in_category(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
+    """The popular of the categories that tell this user from others."""
+    weights: dict[str, float] = {}
+    for row, voice in zip(taste.recent.tolist(), taste.voices.tolist(), strict=False):
+        for name in view.categories[row]:
+            weights[name] = weights.get(name, 0.0) + voice
+    for name in taste.question.categories:
+        weights[name] = float("inf")
+    best = sorted(weights, key=lambda name: (-weights[name] / view.category_sizes.get(name, 1) ** 0.5, name))[:3]
+    return _ordered("trending_in_category", [view.shelves[name].rows() for name in best if name in view.shelves])
 
 
-def lately(asked: Asked) -> Rows:
-    """What was of late clicked together with the last few items."""
-    return _best(asked.signals.rows, asked.signals.lately)
+def newest(view: ItemView, _: Taste, __: Sequence[Match]) -> Proposal:
+    """What the catalogue took up last, and what was clicked for the first time last."""
+    return _ordered("newest", [view.newest.rows(), view.emerging.rows()])
 
 
-def follows(asked: Asked) -> Rows:
-    """What was clicked right after the last item."""
-    return _best(asked.signals.rows, asked.signals.follows)
+def again(_: ItemView, taste: Taste, __: Sequence[Match]) -> Proposal:
+    """What this user had before, as often as they had it."""
+    return Proposal(taste.recent, {"again": taste.counts})
 
 
-def trending(asked: Asked) -> Rows:
-    """The most popular of each span of time, in turn."""
-    best = [np.array(few.rows(), np.int64) for few in asked.view.trending]
-    shortest = min(len(rows) for rows in best)
-    turns = np.stack([rows[:shortest] for rows in best], axis=1).ravel()
-    return turns if len(turns) else asked.view.all_rows()
-
-
-def newest(asked: Asked) -> Rows:
-    """What the catalogue took up last."""
-    return np.array(asked.view.newest.rows(), np.int64)
-
-
-def again(asked: Asked) -> Rows:
-    """What this user had before."""
-    return asked.signals.recent
-
-
-SOURCES = (
-    Source("interests", 100, interests),
-    Source("clicked_together", 80, together),
-    Source("clicked_with_last", 60, last),
-    Source("clicked_together_lately", 60, lately),
-    Source("follows", 40, follows),
-    Source("trending", 80, trending),
-    Source("newest", 40, newest),
+SOURCES: tuple[Source, ...] = (
+    clicked_together,
+    follows,
+    bridge,
+    similar,
+    interests,
+    trending,
+    trending_in_category,
+    newest,
+    again,
 )
+BUDGETS: Mapping[str, int] = {
+    "together": 80,
+    "with_last": 40,
+    "lately": 60,
+    "follows": 32,
+    "bridge": 60,
+    "similar": 30,
+    "interests": 60,
+    "trending": 60,
+    "trending_in_category": 30,
+    "newest": 40,
+    "again": 30,
+}
+STRENGTHS = tuple(BUDGETS)
+_NEARNESS = (0.9 ** np.arange(16)).astype(np.float32)
 
 
-def _best(rows: Rows, strengths: NDArray[np.float64]) -> Rows:
-    order = np.argsort(-strengths, kind="stable")
-    ordered: Rows = rows[order[: np.count_nonzero(strengths > 0)]]
-    return ordered
+def _ordered(name: str, lists: Sequence[Rows]) -> Proposal:
+    """Lists that are best first, interleaved by falling strength."""
+    if not lists:
+        return Proposal(np.zeros(0, np.int64), {name: np.zeros(0, np.float32)})
+    places = np.concatenate([np.arange(len(rows)) for rows in lists])
+    return Proposal(np.concatenate(lists), {name: 1.0 / (1.0 + places)})
+
+
+def _padded(values: Floats, length: int) -> Floats:
+    padded = np.zeros(length, values.dtype)
+    padded[: len(values)] = values
+    return padded

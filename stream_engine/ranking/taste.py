@@ -1,0 +1,67 @@
+"""A question made ready for looking things up: the user's items as rows, their texts as probes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_engine.items.view import ItemView, Rows
+from stream_engine.ranking.question import Question
+from stream_engine.vectors import Matrix
+
+VOICES = 20  # items of the history that speak
+FADE = 0.8  # what an item's voice loses per item in between
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """A user's distinct items newest first, and probes (profile, last item, interests) of the text space."""
+
+    question: Question
+    recent: Rows
+    counts: Floats  # how often each of `recent` was had
+    since: Floats  # seconds since each was had last
+    voices: Floats  # weights of the first VOICES of `recent`
+    probes: Matrix  # (0 or 2 + interests, d)
+
+
+def taste_of(view: ItemView, question: Question) -> Taste:
+    """What the view knows of this user's items."""
+    counts: dict[int, int] = {}
+    times: dict[int, float] = {}
+    for item_id, time in question.recent:
+        row = view.row(item_id)
+        if row is not None:
+            counts[row] = counts.get(row, 0) + 1
+            times.setdefault(row, time)
+    recent = np.fromiter(counts, np.int64, len(counts))
+    voices = _FADING[: len(recent)]
+    return Taste(
+        question=question,
+        recent=recent,
+        counts=np.fromiter(counts.values(), np.float32, len(counts)),
+        since=(question.now - np.fromiter(times.values(), np.float64, len(times))).clip(0.0).astype(np.float32),
+        voices=voices,
+        probes=_probes(view, question.interests, recent[:VOICES], voices),
+    )
+
+
+def _probes(view: ItemView, interests: Matrix, rows: Rows, voices: Floats) -> Matrix:
+    """One probe for the fading mean of the items, one for the last item, one for each interest; or none."""
+    columns, space = view.columns, view.space
+    speaking = columns.has_vector[rows]
+    centred = interests - space.mean if interests.size else np.zeros((0, len(space.mean)), np.float32)
+    if speaking.any():
+        rows, voices = rows[speaking], voices[speaking]
+        each = (view.vectors(rows) - space.mean) / columns.norms[rows, None]
+        centred = np.concatenate([[voices @ each, each[0]], centred])
+    elif len(centred):
+        centred = np.concatenate([centred[:1], centred[:1], centred])
+    return space.probes(centred)
+
+
+_FADING = (FADE ** np.arange(VOICES)).astype(np.float32)
