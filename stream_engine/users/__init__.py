@@ -1,13 +1,12 @@
 """What is remembered of a user: a value, pure functions on it, and its versioned bytes."""
 
 from stream_engine.users.codec import MAX_BYTES, BadState, decode_state, encode_state
-from stream_engine.users.history import EVENT_TYPES, Entry, context, item_hash, recent, seen_hashes
+from stream_engine.users.history import Entry, context, entries, is_counted, item_hash, recent, seen_hashes
 from stream_engine.users.joining import emptied, merge, with_attributes
 from stream_engine.users.state import UserState, interest_vectors, is_new, next_offset, space_of
 from stream_engine.users.updates import advance
 
 __all__ = [
-    "EVENT_TYPES",
     "MAX_BYTES",
     "BadState",
     "Entry",
@@ -17,7 +16,9 @@ __all__ = [
     "decode_state",
     "emptied",
     "encode_state",
+    "entries",
     "interest_vectors",
+    "is_counted",
     "is_new",
     "item_hash",
     "merge",

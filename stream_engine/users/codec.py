@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stream_engine.errors import StreamEngineError
-from stream_engine.users.history import EVENT_TYPES, HASH, shortened
+from stream_engine.users.history import AWAY, EVENT_TYPES, HASH, shortened
 from stream_engine.users.interests import LARGEST
 from stream_engine.users.state import UserState
 
@@ -16,6 +16,7 @@ VERSION = b"\x01"
 MAX_BYTES = 4_096
 LEAST_LEFT = 32  # hashes worth more than one more item of history
 
+_KNOWN = bytes(code | away for code in range(len(EVENT_TYPES)) for away in (0, AWAY))
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(UserState)
 
@@ -68,7 +69,7 @@ def _check(state: UserState) -> None:
         and len(state.codes) == entries
         and len(state.times) == len(state.places) == HASH * entries
         and len(state.left) % HASH == 0
-        and max(state.codes, default=0) < len(EVENT_TYPES)
+        and not state.codes.translate(None, _KNOWN)
         and len(sizes) <= 1
         and all(0 < size <= LARGEST for size in sizes)
         and all(0 < interest.length < math.inf and any(interest.direction) for interest in state.interests)

@@ -30,7 +30,9 @@ EVENT_TYPES = (
     "bookmark",
     "dwell",
 )
-_CODES = {event_type: code.to_bytes(1, "little") for code, event_type in enumerate(EVENT_TYPES)}
+AWAY = 0x80  # added to the code of an event that pushed away
+
+_CODES = {event_type: code for code, event_type in enumerate(EVENT_TYPES)}
 
 
 class Entry(NamedTuple):
@@ -40,25 +42,45 @@ class Entry(NamedTuple):
     event_type: str
     timestamp: int
     place: int
+    positive: bool = True
+
+
+def entries(state: UserState) -> list[Entry]:
+    """All remembered interactions with an item, most recent first."""
+    return _entries(state, 0, len(state.items))
 
 
 def recent(state: UserState, limit: int = 50) -> list[Entry]:
-    """The last interactions with an item, most recent first."""
-    return _entries(state, len(state.items), limit)
+    """The last interactions with items the user has not turned away from since, most recent first."""
+    refused: set[str] = set()
+    kept: list[Entry] = []
+    for entry in entries(state) if max(state.codes, default=0) >= AWAY else _entries(state, -limit, None):
+        if not entry.positive:
+            refused.add(entry.item_id)
+        elif entry.item_id not in refused:
+            kept.append(entry)
+    return kept[:limit]
 
 
 def context(state: UserState, source: Source, window: int) -> list[Entry]:
-    """What preceded the interaction read from `source`, most recent first; nothing if it is not in the history.
+    """Which of the `window` entries before the interaction read from `source` were positive, most recent first.
 
     Asked after the interaction is applied, the answer stays the same, also when it is delivered again, for as long
-    as the whole window before it is remembered.
+    as the whole window before it is remembered. Nothing if the interaction is not in the history.
     """
-    start = _find(state.places, place_of(source).to_bytes(HASH, "little"))
-    return _entries(state, start // HASH, window) if start >= 0 else []
+    place = _find(state.places, place_of(source).to_bytes(HASH, "little")) // HASH
+    return [entry for entry in _entries(state, max(place - window, 0), max(place, 0)) if entry.positive]
+
+
+def is_counted(state: UserState, source: Source) -> bool:
+    """Whether an applied interaction with an item is no duplicate: in the history, or older than all of that."""
+    place = place_of(source)
+    places = np.frombuffer(state.places, "<u4").tolist()
+    return place in places or all((place - other) & 0xFFFFFFFF > 0x7FFFFFFF for other in places)
 
 
 def seen_hashes(state: UserState) -> set[int]:
-    """Hashes of the items acted on, in the history or before it; to be held against `item_hash`."""
+    """Hashes of the items acted on, whenever; to be held against `item_hash`."""
     seen: set[int] = set(np.frombuffer(state.left, "<u4").tolist())
     seen.update(map(item_hash, state.items))
     return seen
@@ -79,25 +101,26 @@ def appended(state: UserState, entry: Entry, limit: int, seen: int) -> UserState
     longer = replace(
         state,
         items=(*state.items, entry.item_id),
-        codes=state.codes + _CODES[entry.event_type],
+        codes=state.codes + _code(entry).to_bytes(1, "little"),
         times=state.times + entry.timestamp.to_bytes(4, "little"),
         places=state.places + entry.place.to_bytes(HASH, "little"),
+        left=state.left if entry.positive else _with_hashes(state.left, [item_hash(entry.item_id)], seen),
     )
     return shortened(longer, limit, seen)
 
 
 def interleaved(state: UserState, other: UserState, limit: int, seen: int) -> UserState:
     """The state with the other's history too, by time, each in its own order; an entry of both stays once."""
-    own = recent(state)[::-1]
+    own = entries(state)[::-1]
     places = {entry.place for entry in own}
-    added = [entry for entry in recent(other)[::-1] if entry.place not in places]
-    entries = list(merge_sorted(own, added, key=lambda entry: entry.timestamp))
+    added = [entry for entry in entries(other)[::-1] if entry.place not in places]
+    rows = list(merge_sorted(own, added, key=lambda entry: entry.timestamp))
     longer = replace(
         state,
-        items=tuple(entry.item_id for entry in entries),
-        codes=b"".join(_CODES[entry.event_type] for entry in entries),
-        times=np.array([entry.timestamp for entry in entries], "<u4").tobytes(),
-        places=np.array([entry.place for entry in entries], "<u4").tobytes(),
+        items=tuple(entry.item_id for entry in rows),
+        codes=bytes(map(_code, rows)),
+        times=np.array([entry.timestamp for entry in rows], "<u4").tobytes(),
+        places=np.array([entry.place for entry in rows], "<u4").tobytes(),
         left=_with_hashes(state.left, np.frombuffer(other.left, "<u4").tolist(), seen),
     )
     return shortened(longer, limit, seen)
@@ -137,12 +160,16 @@ def _find(column: bytes, entry: bytes) -> int:
     return start
 
 
-def _entries(state: UserState, stop: int, limit: int) -> list[Entry]:
-    start = max(stop - limit, 0)
+def _entries(state: UserState, start: int, stop: int | None) -> list[Entry]:
     columns = (
         state.items[start:stop],
-        [EVENT_TYPES[code] for code in state.codes[start:stop]],
+        [EVENT_TYPES[code & ~AWAY] for code in state.codes[start:stop]],
         np.frombuffer(state.times, "<u4")[start:stop].tolist(),
         np.frombuffer(state.places, "<u4")[start:stop].tolist(),
+        [code < AWAY for code in state.codes[start:stop]],
     )
     return [Entry(*row) for row in zip(*columns, strict=True)][::-1]
+
+
+def _code(entry: Entry) -> int:
+    return _CODES[entry.event_type] | (0 if entry.positive else AWAY)

@@ -14,7 +14,7 @@ from stream_engine.users.codec import fitted
 from stream_engine.users.history import interleaved
 from stream_engine.users.interests import capacity, decayed, reduced
 from stream_engine.users.state import UserState
-from stream_engine.users.updates import NEW, faded
+from stream_engine.users.updates import BORN, NEW, digest, faded
 
 MERGED = 8
 ATTRIBUTE_BYTES = 256
@@ -35,7 +35,7 @@ def merge(into: UserState | None, other: UserState, settings: UserSettings) -> U
         interleaved(into, other, settings.history, settings.seen),
         interactions=into.interactions + fresh,
         updated_at=max(into.updated_at, other.updated_at),
-        born=into.born or other.born,
+        born=into.born or digest(other.born, BORN),
         merged=(*marks, (other.born, other.interactions))[-MERGED:],
         attributes=_bounded({**other.attributes, **into.attributes}) or into.attributes,
     )

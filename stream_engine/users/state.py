@@ -24,10 +24,10 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     interests: tuple[Interest, ...] = ()
     space: int = 0  # which encoder the interests come from
     items: tuple[str, ...] = ()
-    codes: bytes = b""  # u8: event type
+    codes: bytes = b""  # u8: event type, and whether it pushed away
     times: bytes = b""  # u32: epoch seconds
     places: bytes = b""  # u32: place in the log
-    left: bytes = b""  # u32: hashes of the items that have left the history
+    left: bytes = b""  # u32: hashes of the items that have left the history, or were pushed away
     event_ids: bytes = b""  # six bytes each
     merged: tuple[tuple[bytes, int], ...] = ()  # born and interactions of those who joined
     attributes: dict[str, Any] = {}

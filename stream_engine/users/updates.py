@@ -45,7 +45,7 @@ def advance(
         state,
         interactions=state.interactions + 1,
         updated_at=updated_at,
-        born=state.born or _digest(f"{source.topic}/{source.partition}/{source.offset}", BORN),
+        born=state.born or digest(f"{source.topic}/{source.partition}/{source.offset}".encode(), BORN),
         watermarks=_with_watermark(state, source),
         event_ids=event_ids,
         interests=faded(state, updated_at, settings),
@@ -55,9 +55,14 @@ def advance(
             changed = _moved(changed, vector, weight, settings, space)
         if interaction.item_id is not None:
             timestamp = int(event_time(interaction, updated_at))
-            entry = Entry(interaction.item_id, interaction.event_type, timestamp, place_of(source))
+            entry = Entry(interaction.item_id, interaction.event_type, timestamp, place_of(source), weight > 0)
             changed = appended(changed, entry, settings.history, settings.seen)
     return fitted(changed)
+
+
+def digest(named: bytes, size: int) -> bytes:
+    """`size` bytes that stand for these."""
+    return blake2b(named, digest_size=size).digest()
 
 
 def event_time(interaction: Interaction, default: float) -> float:
@@ -110,11 +115,7 @@ def _with_event_id(event_ids: bytes, event_id: str | None) -> bytes | None:
     """The last event ids with this one; None when it is among them already."""
     if event_id is None:
         return event_ids
-    own = _digest(event_id, EVENT_ID)
+    own = digest(event_id.encode(), EVENT_ID)
     if own in event_ids:
         return None
     return (event_ids + own)[-EVENT_IDS * EVENT_ID :]
-
-
-def _digest(text: str, size: int) -> bytes:
-    return blake2b(text.encode(), digest_size=size).digest()
