@@ -31,6 +31,9 @@ from stream_engine.streaming.positions import Partition, Positions
 from stream_engine.streaming.publisher import Outgoing
 
 
+LONGEST_POLL = 0.1  # seconds; commits and seeks of the same thread queue up behind a poll
+
+
 class ChunkConsumer(FaustConsumer):
     """Hands over chunks of our topics, message by message what is Faust's own."""
 
@@ -91,7 +94,7 @@ class ChunkConsumer(FaustConsumer):
         if not known:
             await self.sleep(0.05)
             return {}
-        return await super()._getmany(known, timeout)
+        return await super()._getmany(known, min(timeout, LONGEST_POLL))
 
     async def ends(self) -> dict[Partition, int]:
         """Where the log ends, of every partition we own."""
