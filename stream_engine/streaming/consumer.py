@@ -30,7 +30,6 @@ from stream_engine.streaming.chunks import Chunk, Record
 from stream_engine.streaming.positions import Partition, Positions
 from stream_engine.streaming.publisher import Outgoing
 
-
 LONGEST_POLL = 0.1  # seconds; commits and seeks of the same thread queue up behind a poll
 
 
