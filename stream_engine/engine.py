@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.errors import Unavailable
-from stream_engine.events import Item, Models, Received, Recommendation, Source, Trigger
+from stream_engine.events import Interaction, Item, Models, Received, Recommendation, Source, Trigger
 from stream_engine.index.protocol import Index
 from stream_engine.items.updates import ItemUpdate, updates_of
 from stream_engine.items.view import ItemView
@@ -19,7 +19,7 @@ from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.sampling import Sampler
 from stream_engine.ranking.taste import Taste, taste_of
 from stream_engine.settings import RankingSettings, UserSettings
-from stream_engine.users import UserState, advance, context, space_of
+from stream_engine.users import UserState, advance, context, is_counted, space_of
 from stream_engine.vectors import Vector
 
 NOWHERE = Source("", -1, -1)
@@ -115,7 +115,12 @@ class Engine:
     ) -> Recommendation:
         """A list without a click, best as of `now`."""
         question = question_of(
-            user_id, state, now, size=size or self._ranking.size, categories=categories, exclude=exclude
+            user_id,
+            state,
+            now,
+            size=size or self._ranking.size,
+            categories=categories,
+            exclude=exclude,
         )
         (found,), degraded = await self._candidates([taste_of(self._view, question)])
         return self._recommendation(found, None, now, degraded)
@@ -156,14 +161,17 @@ class Engine:
         user_id, time = received.interaction.user_id, received.interaction.timestamp
         return taste_of(self._view, question_of(user_id, state, time, size=self._ranking.size))
 
+    def _is_lesson(self, interaction: Interaction) -> bool:
+        """Whether it is a choice of an item."""
+        return interaction.item_id is not None and self._users.weights.get(interaction.event_type, 0.0) > 0
+
     def _lessons(self, steps: Sequence[_Step]) -> list[_Lesson]:
         """A bounded sample of the new clicks, with the users as they were just before."""
         lessons = []
         for step in steps:
             interaction = step.received.interaction
-            wanted = interaction.item_id is not None and self._users.weights.get(interaction.event_type, 0.0) > 0
             fresh = step.before is None or step.after.interactions > step.before.interactions
-            if wanted and fresh and self._sampler.picks(step.received.source):
+            if fresh and self._is_lesson(interaction) and self._sampler.picks(step.received.source):
                 lessons.append(_Lesson(interaction.item_id or "", self._taste(step.received, step.before)))
         return lessons
 
@@ -210,11 +218,11 @@ class Engine:
         updates: list[ItemUpdate] = []
         for step in steps:
             interaction, source = step.received.interaction, step.received.source
-            if interaction.item_id is None or self._users.weights.get(interaction.event_type, 0.0) <= 0:
+            if not self._is_lesson(interaction) or not is_counted(step.after, source):
                 continue
             before = context(step.after, source, settings.window)
             updates += updates_of(
-                interaction.item_id,
+                interaction.item_id or "",
                 list(dict.fromkeys(entry.item_id for entry in before)),
                 source=source,
                 timestamp=interaction.timestamp,

@@ -27,10 +27,11 @@ class Candidates:
     strengths: Strengths
     removed: Removed
 
-    def origin(self, position: int) -> str:
-        """The first source that proposed this candidate."""
-        proposed = self.strengths[position] > 0
-        return STRENGTHS[int(np.argmax(proposed))] if proposed.any() else "catalogue"
+    def origins(self, positions: Sequence[int]) -> list[str]:
+        """For each candidate the first source that proposed it."""
+        proposed = self.strengths[positions] > 0
+        first = np.where(proposed.any(axis=1), proposed.argmax(axis=1), len(STRENGTHS))
+        return [(*STRENGTHS, "catalogue")[place] for place in first.tolist()]
 
 
 def gather(view: ItemView, taste: Taste, matches: Sequence[Match], scratch: Scratch) -> Candidates:

@@ -66,8 +66,14 @@ def likeness(view: ItemView, taste: Taste, rows: Rows) -> Features:
 def facts_of(taste: Taste) -> Facts:
     """What kind of moment this is for the user."""
     clicks = taste.question.interactions
-    last = float(taste.since[0]) if len(taste.since) else float("inf")
     return np.array(
-        [clicks < 3, 3 <= clicks < 10, clicks >= 10, last < 3_600, last > 7 * _DAY, not len(taste.probes)],
+        [
+            clicks < 3,
+            3 <= clicks < 10,
+            clicks >= 10,
+            taste.since < 3_600,
+            taste.since > 7 * _DAY,
+            not len(taste.probes),
+        ],
         np.float32,
     )

@@ -47,7 +47,7 @@ def asked_for(view: ItemView, taste: Taste, rows: Rows) -> Flags:
 def unseen(view: ItemView, taste: Taste, rows: Rows) -> Flags:
     """Not yet had by this user."""
     seen = np.zeros(len(view.columns.known), np.bool_)
-    seen[taste.recent] = True
+    seen[taste.had] = True
     fresh: Flags = ~seen[rows]
     if len(taste.question.left):
         fresh &= ~np.isin(view.columns.hashes[rows], taste.question.left)

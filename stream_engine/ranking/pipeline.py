@@ -62,15 +62,13 @@ class Pipeline:
             scores, lambda pool: view.vectors(rows[pool]), size=taste.question.size, diversity=self._settings.diversity
         )
         shares = self._ranker.shares(table[chosen], facts)
+        reasons = reasons_of(view, taste, rows[chosen], shares)
         return tuple(
-            RecommendedItem(
-                item_id=view.ids[rows[position]],
-                rank=rank,
-                score=round(float(scores[position]), 6),
-                source=found.origin(position),
-                reasons=reasons_of(view, taste, int(rows[position]), share),
+            RecommendedItem(view.ids[row], rank, round(score, 6), origin, why)
+            for rank, (row, score, origin, why) in enumerate(
+                zip(rows[chosen].tolist(), scores[chosen].tolist(), found.origins(chosen), reasons, strict=True),
+                start=1,
             )
-            for rank, (position, share) in enumerate(zip(chosen, shares, strict=True), start=1)
         )
 
     def learn(self, found: Candidates, item_id: str) -> int | None:

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_engine.users import UserState, interest_vectors, recent
+from stream_engine.users import UserState, interest_vectors
+from stream_engine.users.history import AWAY
 from stream_engine.vectors import Matrix
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A user as ranking sees one; `recent` holds (item id, time) of each remembered click, newest first."""
+    """A user as ranking sees one: remembered interactions newest first, and what the caller wants."""
 
     user_id: str
     now: float
-    recent: tuple[tuple[str, float], ...] = ()
+    items: tuple[str, ...] = ()
+    times: tuple[int, ...] = ()  # epoch seconds, of `items`
+    liked: tuple[bool, ...] = ()  # whether each of `items` was met with favour
     left: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))  # hashes of earlier items
     interests: Matrix = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # unit rows
     interactions: int = 0
@@ -42,7 +45,9 @@ def question_of(
         return asked
     return replace(
         asked,
-        recent=tuple((entry.item_id, float(entry.timestamp)) for entry in recent(state)),
+        items=state.items[::-1],
+        times=tuple(np.frombuffer(state.times, "<u4")[::-1].tolist()),
+        liked=tuple([code < AWAY for code in state.codes[::-1]]),
         left=np.frombuffer(state.left, "<u4"),
         interests=interest_vectors(state)[0],
         interactions=state.interactions,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.events import Reason, ReasonKind
-from stream_engine.items.view import ItemView
-from stream_engine.ranking.features import FEATURES
-from stream_engine.ranking.taste import VOICES, Taste
+from stream_engine.items.view import ItemView, Rows
+from stream_engine.ranking.features import FEATURES, Features
+from stream_engine.ranking.taste import Taste
 
 MOST = 2
 LEAST_SHARE = 0.1
-KINDS: Mapping[str, ReasonKind] = {
+KINDS: Sequence[ReasonKind] = get_args(ReasonKind)
+KIND_OF: Mapping[str, ReasonKind] = {
     "together": "clicked_together",
     "with_last": "clicked_together",
     "lately": "clicked_together",
@@ -30,43 +32,65 @@ KINDS: Mapping[str, ReasonKind] = {
     "never_clicked": "new",
     "again": "again",
 }
+_GROUPS = np.array([[KIND_OF.get(name) == kind for kind in KINDS] for name in FEATURES], np.float32)
 
 
-def reasons_of(view: ItemView, taste: Taste, row: int, shares: NDArray[np.float32]) -> tuple[Reason, ...]:
-    """At most two reasons that hold, strongest first; `shares` is what each feature adds to the score."""
-    gains: dict[ReasonKind, float] = {}
-    for name, share in zip(FEATURES, shares.tolist(), strict=True):
-        if share > 0 and name in KINDS:
-            gains[KINDS[name]] = gains.get(KINDS[name], 0.0) + share
-    total = sum(gains.values())
-    told: list[Reason] = []
-    for kind in sorted(gains, key=lambda kind: (-gains[kind], kind)):
-        share = gains[kind] / total
-        if len(told) == MOST or share < LEAST_SHARE:
-            break
-        holds, about = _evidence(kind, view, taste, row)
-        if holds:
-            told.append(Reason(kind, about, round(share, 3)))
-    return tuple(told)
+def reasons_of(view: ItemView, taste: Taste, rows: Rows, shares: Features) -> list[tuple[Reason, ...]]:
+    """For each row at most two reasons that hold, strongest first; `shares`: what each feature adds to the score."""
+    gains = np.maximum(shares, 0.0) @ _GROUPS
+    totals = np.maximum(gains.sum(axis=1, keepdims=True), 1e-12)
+    witnesses = _witnesses(view, taste, rows)
+    holding = np.stack([witnesses[kind] > NOBODY for kind in KINDS], axis=1)
+    portions = np.where(holding, gains / totals, 0.0)
+    strongest = np.argsort(-portions, axis=1, kind="stable")[:, :MOST]
+    told = []
+    for line, best in enumerate(strongest.tolist()):
+        chosen = [(KINDS[kind], float(portions[line, kind])) for kind in best if portions[line, kind] >= LEAST_SHARE]
+        told.append(
+            tuple(Reason(kind, _name(view, int(witnesses[kind][line])), round(part, 3)) for kind, part in chosen)
+        )
+    return told
 
 
-def _evidence(kind: ReasonKind, view: ItemView, taste: Taste, row: int) -> tuple[bool, str | None]:
-    """Whether the reason is true of this user and item, and the user's item it speaks of."""
-    columns, recent = view.columns, taste.recent[:VOICES]
-    if kind == "trending":
-        return bool(columns.clicks[row] > 0), None
-    if kind == "new":
-        return bool(columns.clicks[row] == 0), None
-    if kind == "again":
-        return bool((taste.recent == row).any()), None
+NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it holds and speaks of no other item
+
+
+def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, NDArray[np.signedinteger]]:
+    """For each kind of reason the row of the user's item that it speaks of, by candidate."""
+    columns, recent = view.columns, taste.recent
+    clicked = columns.clicks[rows] > 0
+
+    def stated(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.where(holds, ANYBODY, NOBODY)
+
+    witnesses: dict[ReasonKind, NDArray[np.signedinteger]] = {
+        "trending": stated(clicked),
+        "new": stated(~clicked),
+        "again": stated(np.isin(rows, taste.had)),
+    }
+    none = np.full(len(rows), NOBODY)
     if not len(recent):
-        return False, None
-    if kind == "follows":
-        return bool((columns.followers[recent[0]] == row).any()), view.ids[int(recent[0])]
-    if kind == "clicked_together":
-        weights = (columns.together[recent] * (columns.neighbours[recent] == row)).sum(axis=1) * columns.rarity[recent]
-    else:
-        weights = (view.vectors(recent) - view.space.mean) @ (view.vectors(np.array([row])) - view.space.mean)[0]
-        weights = weights * columns.has_vector[recent] * columns.has_vector[row]
-    place = int(np.argmax(weights))
-    return bool(weights[place] > 0), view.ids[int(recent[place])]
+        return {**witnesses, "follows": none, "similar_to": none, "clicked_together": none}
+    weights = columns.together[recent] * columns.rarity[recent, None]
+    pairs = np.stack([np.where(columns.neighbours[recent] == row, weights, 0).max(axis=1) for row in rows], axis=1)
+    mean = view.space.mean
+    alike = (view.vectors(recent) - mean) @ (view.vectors(rows) - mean).T
+    alike *= columns.has_vector[recent, None] * columns.has_vector[rows]
+    follows = np.isin(rows, columns.followers[recent[0]])
+    return {
+        **witnesses,
+        "clicked_together": _strongest(recent, pairs),
+        "similar_to": _strongest(recent, alike),
+        "follows": np.where(follows, recent[0], NOBODY),
+    }
+
+
+def _strongest(recent: Rows, weights: NDArray[np.floating]) -> NDArray[np.signedinteger]:
+    """Of each column of (recent, candidates) the recent row with the greatest positive weight."""
+    best = weights.argmax(axis=0)
+    held = np.take_along_axis(weights, best[None], axis=0)[0] > 0
+    return np.where(held, recent[best], NOBODY)
+
+
+def _name(view: ItemView, row: int) -> str | None:
+    return None if row < 0 else view.ids[row]

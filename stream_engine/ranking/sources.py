@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream_engine.index.protocol import Match
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.taste import VOICES, Taste
+from stream_engine.ranking.taste import Taste
 
 LATELY = 5  # items whose recent pairs count
 BRIDGED = 2  # items whose text neighbours speak
@@ -32,7 +32,7 @@ Source = Callable[[ItemView, Taste, Sequence[Match]], Proposal]
 
 def clicked_together(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
     """Co-click neighbours of the recent items; a pair counts over the roots of both items' pair weights."""
-    columns, recent = view.columns, taste.recent[:VOICES]
+    columns, recent = view.columns, taste.recent
     rows = columns.neighbours[recent]
     rarity = columns.rarity
     scale = rarity[rows] * rarity[recent, None] * (rows >= 0)
@@ -109,7 +109,7 @@ def newest(view: ItemView, _: Taste, __: Sequence[Match]) -> Proposal:
 
 def again(_: ItemView, taste: Taste, __: Sequence[Match]) -> Proposal:
     """What this user had before, as often as they had it."""
-    return Proposal(taste.recent, {"again": taste.counts})
+    return Proposal(taste.had, {"again": taste.counts})
 
 
 SOURCES: tuple[Source, ...] = (

@@ -22,31 +22,35 @@ class Taste:
     """A user's distinct items newest first, and probes (profile, last item, interests) of the text space."""
 
     question: Question
-    recent: Rows
-    counts: Floats  # how often each of `recent` was had
-    since: Floats  # seconds since each was had last
-    voices: Floats  # weights of the first VOICES of `recent`
+    had: Rows  # every remembered item
+    counts: Floats  # how often each was had
+    since: float  # seconds since the last interaction; inf if there was none
+    recent: Rows  # the last VOICES items met with favour: those that speak
+    voices: Floats  # their weights
     probes: Matrix  # (0 or 2 + interests, d)
 
 
 def taste_of(view: ItemView, question: Question) -> Taste:
-    """What the view knows of this user's items."""
+    """What the view knows of this user's items; an item speaks as it was met last."""
     counts: dict[int, int] = {}
-    times: dict[int, float] = {}
-    for item_id, time in question.recent:
+    speaking: list[int] = []
+    for item_id, liked in zip(question.items, question.liked, strict=True):
         row = view.row(item_id)
-        if row is not None:
-            counts[row] = counts.get(row, 0) + 1
-            times.setdefault(row, time)
-    recent = np.fromiter(counts, np.int64, len(counts))
+        if row is None:
+            continue
+        if row not in counts and liked and len(speaking) < VOICES:
+            speaking.append(row)
+        counts[row] = counts.get(row, 0) + 1
+    recent = np.array(speaking, np.int64)
     voices = _FADING[: len(recent)]
     return Taste(
         question=question,
-        recent=recent,
+        had=np.fromiter(counts, np.int64, len(counts)),
         counts=np.fromiter(counts.values(), np.float32, len(counts)),
-        since=(question.now - np.fromiter(times.values(), np.float64, len(times))).clip(0.0).astype(np.float32),
+        since=max(question.now - question.times[0], 0.0) if question.times else float("inf"),
+        recent=recent,
         voices=voices,
-        probes=_probes(view, question.interests, recent[:VOICES], voices),
+        probes=_probes(view, question.interests, recent, voices),
     )
 
 
