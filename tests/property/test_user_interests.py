@@ -50,7 +50,9 @@ class Exact:
 
     def _toward(self, vector: Sum, weight: float) -> None:
         nearest = self._nearest(vector)
-        if nearest >= 0 and (self.cosine(nearest, vector) >= self.settings.similarity or self.settings.interests == 1):
+        if nearest >= 0 and (
+            cosine(self.sums[nearest], vector) >= self.settings.similarity or self.settings.interests == 1
+        ):
             self.sums[nearest] = self.sums[nearest] + weight * vector
             return
         if len(self.sums) == self.settings.interests:
@@ -68,10 +70,7 @@ class Exact:
             self.sums.pop(nearest)
 
     def _nearest(self, vector: Sum) -> int:
-        return max(range(len(self.sums)), key=lambda place: self.cosine(place, vector), default=-1)
-
-    def cosine(self, place: int, vector: Sum) -> float:
-        return float(self.sums[place] @ vector / np.linalg.norm(self.sums[place]))
+        return max(range(len(self.sums)), key=lambda place: cosine(self.sums[place], vector), default=-1)
 
     def _loss(self, one: int, other: int) -> float:
         first, second = self.sums[one], self.sums[other]
@@ -101,11 +100,14 @@ class Kept:
         return list((directions * lengths[:, None]).astype(np.float64))
 
 
-def cosines(kept: list[Sum], exact: list[Sum]) -> list[float]:
-    """For each exact interest the cosine of the one kept for it; both lists longest first."""
+def cosine(one: Sum, other: Sum) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def furthest(kept: list[Sum], exact: list[Sum]) -> float:
+    """Of the exact interests' cosines to the one kept for each, the least."""
     assert len(kept) == len(exact)
-    units = np.array([total / np.linalg.norm(total) for total in kept])
-    return [float((units @ (total / np.linalg.norm(total))).max()) for total in exact]
+    return min((max(cosine(other, total) for other in kept) for total in exact), default=1.0)
 
 
 def walk(rng: np.random.Generator, centres: Sum, steps: int, types: list[EventType], noise: float) -> list[Event]:
@@ -125,26 +127,26 @@ def units(rng: np.random.Generator, count: int) -> Sum:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(seeds, st.integers(1, 3), st.sampled_from([1.0, 20.0, 200.0]), st.sampled_from([3_600.0, 604_800.0, 1e9]))
 def test_interests_are_those_of_the_full_history(seed: int, kinds: int, memory: float, half_life: float) -> None:
     rng = np.random.default_rng(seed)
     configuration = UserSettings(memory=memory, half_life=half_life, weights={"dislike": -0.1})
     types: list[EventType] = ["click", "view", "purchase", "like"]
-    if memory * half_life >= 1e7:  # what a dislike leaves of next to nothing is mostly rounding
+    if memory > 1 and half_life > 3_600:  # what a dislike leaves of next to nothing is mostly rounding
         types.append("dislike")
     exact, kept = Exact(configuration), Kept(configuration)
     for event in walk(rng, units(rng, kinds), 300, types, 0.015):
         exact.learn(event)
         kept.learn(event)
-        alive = [total for total in exact.sums if np.linalg.norm(total) > 1e-6]
-        found = [total for total in kept.sums if np.linalg.norm(total) > 1e-6]
-        assert min(cosines(found, alive), default=1.0) >= 0.99
-        lengths = sorted(float(np.linalg.norm(total)) for total in found)
-        assert lengths == pytest.approx(sorted(float(np.linalg.norm(total)) for total in alive), rel=0.05)
+        for total in exact.sums:
+            if np.linalg.norm(total) > 1e-6:
+                found = max(kept.sums, key=lambda other: cosine(other, total))
+                assert cosine(found, total) >= 0.99
+                assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(total), rel=0.05)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(seeds, st.sampled_from([0.0, 0.5, 2.0]))
 def test_one_interest_of_anything_is_that_of_the_full_history(seed: int, drift: float) -> None:
     """However unlike the vectors: their mean, with older ones fading."""
@@ -154,10 +156,10 @@ def test_one_interest_of_anything_is_that_of_the_full_history(seed: int, drift: 
     for event in walk(rng, units(rng, 20) + drift * units(rng, 1), 300, ["click", "view", "purchase"], 0.05):
         exact.learn(event)
         kept.learn(event)
-        assert min(cosines(kept.sums, exact.sums)) >= 0.99
+        assert furthest(kept.sums, exact.sums) >= 0.99
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(seeds, st.integers(1, 4), st.floats(-1, 1))
 def test_interests_add_up_to_the_decayed_history(seed: int, limit: int, similarity: float) -> None:
     """Which interest a vector is in, and what was merged, changes nothing of their sum."""
@@ -168,10 +170,10 @@ def test_interests_add_up_to_the_decayed_history(seed: int, limit: int, similari
         exact.learn(event)
         kept.learn(event)
         assert len(kept.sums) <= limit
-        assert min(cosines([np.sum(kept.sums, axis=0)], exact.sums)) >= 0.99
+        assert furthest([np.sum(kept.sums, axis=0)], exact.sums) >= 0.99
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(seeds, st.integers(1, 4), st.floats(0, 0.9))
 def test_each_step_is_the_exact_one(seed: int, limit: int, similarity: float) -> None:
     """From what is kept, one event of any kind leads where the definition leads, but for one rounding."""
@@ -183,7 +185,7 @@ def test_each_step_is_the_exact_one(seed: int, limit: int, similarity: float) ->
         exact = Exact(configuration, kept.sums, kept.state.updated_at)
         exact.learn(event)
         kept.learn(event)
-        assert min(cosines(kept.sums, exact.sums), default=1.0) >= 0.9995
+        assert furthest(kept.sums, exact.sums) >= 0.9995
 
 
 def test_small_changes_are_not_swallowed_by_rounding() -> None:
@@ -195,5 +197,5 @@ def test_small_changes_are_not_swallowed_by_rounding() -> None:
         event = Event("purchase" if offset < 20 else "view", start if offset < 20 else goal, 1.7e9 + offset)
         exact.learn(event)
         kept.learn(event)
-    assert exact.cosine(0, goal) > 0.6
-    assert min(cosines(kept.sums, exact.sums)) >= 0.99
+    assert cosine(exact.sums[0], goal) > 0.6
+    assert furthest(kept.sums, exact.sums) >= 0.99

@@ -29,7 +29,7 @@ from stream_engine.users.history import place_of
 from stream_engine.vectors import Vector, unit
 
 DIMENSIONS = 12
-fast = settings(max_examples=40)
+fast = settings(max_examples=40, deadline=None)
 Step = tuple[Received, Vector | None]
 
 _NORMAL = np.random.default_rng(1).normal(size=(8, DIMENSIONS)).astype(np.float32)
@@ -215,7 +215,7 @@ def test_merging_on_the_way_counts_the_same(
     assert state.interactions == account.interactions + late.interactions
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300), st.data())
 def test_bytes_are_a_state_or_refused(noise: bytes, data: st.DataObject) -> None:
     sample = encode_state(applied([(_click(place), np.ones(4, np.float32)) for place in range(3)], UserSettings()))
