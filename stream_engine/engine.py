@@ -44,6 +44,15 @@ class ChunkOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """What a chunk of clicks changed, where nobody wants the lists: states by user, and the rest of an outcome."""
+
+    states: Mapping[str, UserState]
+    updates: tuple[ItemUpdate, ...]
+    announced: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     """One click, and its user's state before and after it."""
 
@@ -102,6 +111,23 @@ class Engine:
             for (user_id, step), each in zip(last.items(), found[len(lessons) :], strict=True)
         ]
         return ChunkOutcome(tuple(lists), self._updates(steps), announced)
+
+    async def observe(self, received: Sequence[Received], states: Mapping[str, UserState]) -> Observed:
+        """`on_chunk` without its lists: the same states and updates, and the ranker learns the same, for much less."""
+        announced = self._announced(received)
+        vectors, _ = await self._vectors(received)
+        steps = self._advanced(received, vectors, states)
+        lessons = self._lessons(steps)
+        found, _ = await self._candidates([lesson.taste for lesson in lessons])
+        self._learn(lessons, found)
+        after = {step.received.interaction.user_id: step.after for step in steps}
+        return Observed(after, self._updates(steps), announced)
+
+    async def proposed(self, user_id: str, state: UserState | None, now: float) -> Candidates:
+        """What the sources propose to this user and no filter removes, before it is ranked."""
+        question = question_of(user_id, state, now, size=self._ranking.size)
+        (found,), _ = await self._candidates([taste_of(self._view, question)])
+        return found
 
     async def recommend(
         self,
