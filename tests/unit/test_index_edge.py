@@ -163,6 +163,23 @@ async def test_a_shard_that_fails_later_is_replaced_by_a_fresh_one(tmp_path: Pat
     await index.close()
 
 
+async def test_a_shard_that_failed_is_not_trusted_again(tmp_path: Path) -> None:
+    index = await opened(tmp_path / "shard")
+    await index.upsert(points(5))
+    assert index._shard is not None
+    index._shard.close()  # every call fails, as on a disk that does
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await index.search([Query(vectors(1)[0], 1)])
+    await index.ensure()
+    assert await index.count() == 0
+    await index.upsert(points(5))
+    await index.close()
+    await index.ensure()
+    assert await index.count() == 5
+    await index.close()
+
+
 async def test_quantized_scores_are_rescored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the size where int8 is used, the answers are still those of the full vectors."""
     monkeypatch.setattr(edge, "OPTIMIZE_EVERY", 1_000)
