@@ -27,7 +27,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from stream_engine.streaming.chunks import Chunk, Record
-from stream_engine.streaming.positions import Partition, Positions
+from stream_engine.streaming.positions import Partition, Positions, Span
 from stream_engine.streaming.publisher import Outgoing
 
 LONGEST_POLL = 0.1  # seconds; commits and seeks of the same thread queue up behind a poll
@@ -56,33 +56,43 @@ class ChunkConsumer(FaustConsumer):
                     if not self.flow_active:
                         return
                     yield tp, self._to_message(tp, record)
-            elif self.flow_active and epoch == self.positions.epoch and tp in (active | self._buffered_partitions):
-                for message in self._chunk_messages(tp, records):
-                    yield tp, message
-            else:
-                undelivered.add(tp)
+                continue
+            for part in self._parts(records):
+                deliverable = self.flow_active and tp in (active | self._buffered_partitions)
+                span = self._hand_over(tp, part, epoch) if deliverable else None
+                if span is None:
+                    undelivered.add(tp)
+                    break
+                self._read_offset[tp] = None  # else Faust drops what is sought again
+                yield tp, self._chunk_message(tp, Chunk(span, part))
         if undelivered:
             await self._seek_back(self.positions.undelivered(undelivered))
 
-    def _chunk_messages(self, tp: TP, records: list[Record]) -> Iterator[ConsumerMessage]:
+    def _parts(self, records: list[Record]) -> Iterator[tuple[Record, ...]]:
         size = self.app.chunk_size
-        for begin in range(0, len(records), size):
-            part = tuple(records[begin : begin + size])
-            span = self.positions.hand_over((tp.topic, tp.partition), part[-1].offset + 1)
-            if span is None:
-                return
-            message = self._to_message(tp, part[0])
-            message.key, message.value, message.headers = None, Chunk(span, part), []
-            yield message
+        return (tuple(records[begin : begin + size]) for begin in range(0, len(records), size))
+
+    def _hand_over(self, tp: TP, part: tuple[Record, ...], epoch: int) -> Span | None:
+        return self.positions.hand_over((tp.topic, tp.partition), part[-1].offset + 1, since=epoch)
+
+    def _chunk_message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
+        message = self._to_message(tp, chunk.records[0])
+        message.key, message.value, message.headers = None, chunk, []
+        return message
 
     async def rewind(self, chunk: Chunk) -> None:
         """Have what comes next handed over again, after a chunk before this one got lost on its way."""
-        await self._seek_back(self.positions.rewind(chunk.span.partition))
+        places = self.positions.rewind(chunk.span.partition)
+        epoch = self.positions.epoch
+        if await self._seek_back(places):
+            self.positions.open(epoch)
 
-    async def _seek_back(self, places: Mapping[Partition, int]) -> None:
+    async def _seek_back(self, places: Mapping[Partition, int]) -> bool:
         owned = {TP(*partition): offset for partition, offset in places.items() if TP(*partition) in self.assignment()}
-        if owned and self.flow_active:  # else the rebalance under way starts from the committed offsets anyway
-            await self.seek_wait(owned)
+        if not owned or not self.flow_active:
+            return False  # the rebalance under way starts from the committed offsets anyway
+        await self.seek_wait(owned)
+        return True
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109
         known = {
@@ -112,9 +122,10 @@ class ChunkConsumer(FaustConsumer):
         unknown = [tp for tp, offset in ours.items() if offset is None or offset < 0]
         ours |= await self.earliest_offsets(*unknown) if unknown else {}
         self.positions.start({(tp.topic, tp.partition): offset for tp, offset in ours.items()})
+        epoch = self.positions.epoch
         if ours:
             await self.seek_wait(ours)
-        self.positions.open()
+        self.positions.open(epoch)
         return offsets
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -202,5 +213,6 @@ class ChunkApp(faust.App):
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
         """At a rebalance or stop: let the chunks in hand end, then commit what they did."""
         del logger
+        self.positions.close()
         await self.finish()
         await asyncio.shield(consumer.commit())

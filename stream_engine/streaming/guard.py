@@ -71,7 +71,9 @@ class Guard:
     async def run(self, chunk: Chunk) -> bool:
         """Accept and apply the chunk; False if what comes before it must be handed over again."""
         if not self._positions.accept(chunk.span):
-            return not self._positions.is_current(chunk.span)
+            lost = self._positions.is_behind_a_loss(chunk.span)
+            self._metrics.rewinds.inc(lost)
+            return not lost
         self._gathered.append(chunk)
         if self._linger == 0 or len(self._gathered) >= GATHER_AT_MOST:
             await self.flush()
@@ -135,6 +137,8 @@ class Guard:
                 return
 
     async def _handled(self, records: Sequence[Record], handle: Handle) -> list[Outgoing]:
+        if self._give_up.is_set():
+            raise Abandoned(self._stage.name)
         self._handling = asyncio.ensure_future(handle(records))
         try:
             return await self._handling

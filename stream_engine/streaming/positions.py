@@ -15,6 +15,7 @@ class Span:
 
     partition: Partition
     epoch: int
+    turn: int
     after: int
     end: int
 
@@ -22,6 +23,7 @@ class Span:
 @dataclass(slots=True)
 class _Place:
     epoch: int
+    turn: int
     started: int
     finished: int
     accepted: int
@@ -33,25 +35,33 @@ class Positions:
 
     A chunk is a link of a chain: it may be processed only if it continues exactly where processing stands, so a
     chunk that Faust drops on the way can never be stepped over. An epoch begins whenever the consumer goes back to
-    the committed offsets; links of an older epoch are void.
+    the committed offsets; links of an older epoch are void. Within an epoch a turn begins whenever a partition is
+    rewound: what an older turn handed over comes again. `epoch` counts both, so whoever fetches sees either begin.
     """
 
     def __init__(self) -> None:
         self.epoch = 0
         self._places: dict[Partition, _Place] = {}
         self._open: frozenset[Partition] = frozenset()
+        self._closed = False
 
     def start(self, offsets: Mapping[Partition, int]) -> None:
         """Begin an epoch: each partition continues at its offset, once the consumer has sought there (`open`)."""
         self.epoch += 1
         self._open = frozenset()
+        self._closed = False
         self._places = {
-            partition: _Place(self.epoch, offset, offset, offset, offset) for partition, offset in offsets.items()
+            partition: _Place(self.epoch, self.epoch, offset, offset, offset, offset)
+            for partition, offset in offsets.items()
         }
 
-    def open(self) -> None:
-        """Let records be fetched: the consumer stands where `start` said."""
-        self._open = frozenset(self._places)
+    def open(self, epoch: int) -> None:
+        """Let records be fetched: the consumer stands where the `start` or `rewind` that began this epoch said."""
+        self._open |= {partition for partition, place in self._places.items() if place.turn == epoch}
+
+    def close(self) -> None:
+        """Accept nothing more before the next epoch: a rebalance or a stop has begun."""
+        self._closed = True
 
     def may_fetch(self, partition: Partition) -> bool:
         """Whether the consumer stands at a place we know, so that nothing it fetches can be lost."""
@@ -64,12 +74,16 @@ class Positions:
             self._places.pop(partition, None)
         self._open = self._open & frozenset(self._places)
 
-    def hand_over(self, partition: Partition, end: int) -> Span | None:
-        """Take note that the records up to `end` leave the consumer; None if we do not own the partition."""
+    def hand_over(self, partition: Partition, end: int, *, since: int) -> Span | None:
+        """Take note that the records up to `end` leave the consumer, to be called for every chunk in order.
+
+        None if they may not: we do not own the partition, or an epoch began after the fetch did (at `since`), so that
+        they need not be what comes next.
+        """
         place = self._places.get(partition)
-        if place is None:
+        if place is None or since != self.epoch:
             return None
-        span = Span(partition, place.epoch, place.handed, end)
+        span = Span(partition, place.epoch, place.turn, place.handed, end)
         place.handed = end
         return span
 
@@ -80,10 +94,17 @@ class Positions:
 
     def accept(self, span: Span) -> bool:
         """Take the span in hand if it begins exactly where the last one accepted ended."""
-        if not self.is_current(span) or self._places[span.partition].accepted != span.after:
+        if not self._is_live(span) or self._places[span.partition].accepted != span.after:
             return False
         self._places[span.partition].accepted = span.end
         return True
+
+    def is_behind_a_loss(self, span: Span) -> bool:
+        """Whether what came before the span got lost on its way, so that all from there on must come again."""
+        return self._is_live(span) and self._places[span.partition].accepted < span.after
+
+    def _is_live(self, span: Span) -> bool:
+        return not self._closed and self.is_current(span) and self._places[span.partition].turn == span.turn
 
     def done(self, span: Span) -> bool:
         """Move on to the span's end once all its effects are on the broker; False (and no move) if it is void."""
@@ -97,10 +118,13 @@ class Positions:
         return {partition: self._places[partition].handed for partition in partitions if partition in self._places}
 
     def rewind(self, partition: Partition) -> dict[Partition, int]:
-        """Where the consumer must seek after a chunk got lost on its way: what is next will be handed over again."""
+        """Where the consumer must seek after a chunk got lost on its way; a turn begins once it stands there (`open`)."""
         place = self._places.get(partition)
         if place is None:
             return {}
+        self.epoch += 1
+        self._open -= {partition}
+        place.turn = self.epoch
         place.handed = place.accepted
         return {partition: place.accepted}
 

@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
+from threadpoolctl import threadpool_limits
 
 from stream_engine import logs
 from stream_engine.codec import Limits
@@ -42,6 +43,7 @@ STOP_WITHIN = 15.0
 def run_worker(settings: Settings) -> int:
     """Run one replica until SIGTERM or SIGINT; returns the exit code."""
     logs.set_up(verbose=settings.stream.verbose)
+    threadpool_limits(1, user_api="blas")  # small matrices: more threads only fight for the cores
     return asyncio.run(Worker(settings).run())
 
 
