@@ -73,7 +73,7 @@ class EncoderSettings(Group):
     model: str = DEFAULT_MODEL
     model_dir: Path | None = Field(None, description="a directory with a manifest; wins over `model`")
     cache_dir: Path = Field(Path(".cache/models"), description="where fetched models are, a directory each")
-    batch: int = Field(32, ge=1, le=1024)
+    run_tokens: int = Field(384, ge=1, le=65_536, description="tokens of one run of the model, padding included")
     threads: int = Field(1, ge=1)
     cache_texts: int = Field(200_000, ge=0)
 

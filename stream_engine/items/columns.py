@@ -31,7 +31,6 @@ class Columns:
     first_seen: Times
     published_at: Times  # -inf where not given
     expires_at: Times  # inf where not given
-    updated: Times
     first_click: Times
     last_click: Times
     clicks: Floats
@@ -40,7 +39,8 @@ class Columns:
     followed: Floats
     neighbours: RowNumbers  # (n, k), strongest first
     together: Halves  # (n, k)
-    lately: Halves  # (n, k), decayed to `updated`
+    lately: Halves  # (n, k), decayed to the latest pair
+    after: Halves  # (n, k)
     followers: RowNumbers  # (n, f)
     follows: Halves  # (n, f)
 
@@ -80,7 +80,6 @@ def blank(*, dimensions: int, similar: int, neighbours: int, followers: int, hal
         first_seen=np.zeros(0),
         published_at=np.zeros(0),
         expires_at=np.zeros(0),
-        updated=np.zeros(0),
         first_click=np.zeros(0),
         last_click=np.zeros(0),
         clicks=np.zeros(0, np.float32),
@@ -90,6 +89,7 @@ def blank(*, dimensions: int, similar: int, neighbours: int, followers: int, hal
         neighbours=np.zeros((0, neighbours), np.int32),
         together=np.zeros((0, neighbours), np.float16),
         lately=np.zeros((0, neighbours), np.float16),
+        after=np.zeros((0, neighbours), np.float16),
         followers=np.zeros((0, followers), np.int32),
         follows=np.zeros((0, followers), np.float16),
     )

@@ -34,6 +34,7 @@ class ItemStatistics:
     followed: float = 0.0  # all clicks that ever came right after one on this item
     together: Mapping[str, float] = field(default_factory=dict)  # pair weight by neighbour
     lately: Mapping[str, float] = field(default_factory=dict)  # the same neighbours in the same order, decayed
+    after: Mapping[str, float] = field(default_factory=dict)  # again the same: only pairs where they came later
     followers: Mapping[str, float] = field(default_factory=dict)  # clicks right after one on this item
     watermarks: Mapping[int, int] = field(default_factory=dict)  # last offset counted, by partition
 
@@ -48,7 +49,7 @@ def observe(stats: ItemStatistics | None, update: ItemUpdate, settings: Statisti
         stats = _clicked(stats, update, settings)
     if update.timestamp - stats.landmark > _FAR * settings.lately:
         stats = _landed(stats, update.timestamp, settings)
-    together, lately = _paired(stats, update, settings)
+    together, lately, after = _paired(stats, update, settings)
     return ItemStatistics(
         updated=max(stats.updated, update.timestamp),
         landmark=stats.landmark,
@@ -56,10 +57,11 @@ def observe(stats: ItemStatistics | None, update: ItemUpdate, settings: Statisti
         first_click=stats.first_click,
         last_click=stats.last_click,
         popularity=stats.popularity,
-        pairs=stats.pairs + sum(near for _, near in update.pairs),
+        pairs=stats.pairs + sum(near for _, near in update.earlier) + sum(near for _, near in update.later),
         followed=stats.followed + (update.follower is not None),
         together=together,
         lately=lately,
+        after=after,
         followers=stats.followers if update.follower is None else _followed(stats, update.follower, settings),
         watermarks={**stats.watermarks, update.partition: update.offset},
     )
@@ -93,20 +95,21 @@ def _landed(stats: ItemStatistics, landmark: float, settings: StatisticsSettings
     return replace(stats, landmark=landmark, lately={other: weight * factor for other, weight in stats.lately.items()})
 
 
-def _paired(
-    stats: ItemStatistics, update: ItemUpdate, settings: StatisticsSettings
-) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    together, lately = dict(stats.together), dict(stats.lately)
+def _paired(stats: ItemStatistics, update: ItemUpdate, settings: StatisticsSettings) -> tuple[dict[str, float], ...]:
+    """`together`, `lately` and `after` with the update's pairs; past the slack only the strongest neighbours stay."""
+    together, lately, after = dict(stats.together), dict(stats.lately), dict(stats.after)
     fresh = decay(stats.landmark - update.timestamp, settings.lately)
-    for other, near in update.pairs:
-        together[other] = together.get(other, 0.0) + near
-        lately[other] = lately.get(other, 0.0) + near * fresh
+    for pairs, later in ((update.earlier, 0.0), (update.later, 1.0)):
+        for other, near in pairs:
+            together[other] = together.get(other, 0.0) + near
+            lately[other] = lately.get(other, 0.0) + near * fresh
+            after[other] = after.get(other, 0.0) + near * later
     if len(together) <= _SLACK * settings.neighbours:
-        return together, lately
+        return together, lately, after
     aged = decay(max(stats.updated, update.timestamp) - stats.landmark, settings.lately)
     strength = {other: weight + 2.0 * lately[other] * aged for other, weight in together.items()}
     kept = _strongest(strength, settings.neighbours)
-    return {other: together[other] for other in kept}, {other: lately[other] for other in kept}
+    return tuple({other: values[other] for other in kept} for values in (together, lately, after))
 
 
 def _followed(stats: ItemStatistics, follower: str, settings: StatisticsSettings) -> Mapping[str, float]:
@@ -135,6 +138,7 @@ class _Wire(msgspec.Struct, array_like=True):
     neighbours: tuple[str, ...]
     together: tuple[float, ...]
     lately: tuple[float, ...]
+    after: tuple[float, ...]
     followers: dict[str, float]
     watermarks: dict[int, int]
 
@@ -157,6 +161,7 @@ def encode_statistics(stats: ItemStatistics) -> bytes:
         tuple(stats.together),
         tuple(stats.together.values()),
         tuple(stats.lately.values()),
+        tuple(stats.after.values()),
         stats.followers,
         stats.watermarks,
     )
@@ -171,6 +176,7 @@ def decode_statistics(data: bytes) -> ItemStatistics:
         wire = _decoder.decode(memoryview(data)[1:])
         together = dict(zip(wire.neighbours, wire.together, strict=True))
         lately = dict(zip(wire.neighbours, wire.lately, strict=True))
+        after = dict(zip(wire.neighbours, wire.after, strict=True))
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
         raise PoisonEvent("statistics", str(error)) from error
     return ItemStatistics(
@@ -184,6 +190,7 @@ def decode_statistics(data: bytes) -> ItemStatistics:
         wire.followed,
         together,
         lately,
+        after,
         wire.followers,
         wire.watermarks,
     )

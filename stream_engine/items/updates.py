@@ -20,8 +20,9 @@ class ItemUpdate(msgspec.Struct, frozen=True, array_like=True):
     offset: int
     timestamp: float
     weight: float = 0.0  # of the click on this item; 0: another item was clicked
-    pairs: tuple[tuple[str, float], ...] = ()  # items clicked together with it, weighted by nearness
-    follower: str | None = None  # the item clicked right after this one
+    earlier: tuple[tuple[str, float], ...] = ()  # items clicked before it, weighted by nearness
+    later: tuple[tuple[str, float], ...] = ()  # items clicked after it
+    follower: str | None = None  # the item clicked right after it
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -38,10 +39,9 @@ def updates_of(
     others = [(other, fade**distance) for distance, other in enumerate(before) if other != item_id]
     place = (source.partition, source.offset, timestamp)
     updates = [ItemUpdate(item_id, *place, weight, tuple(others))]
-    follows = before[0] if before and before[0] != item_id else None
-    for other, near in others:
-        follower = item_id if other == follows else None
-        updates.append(ItemUpdate(other, *place, 0.0, ((item_id, near),), follower))
+    for distance, (other, near) in enumerate(others):
+        follower = item_id if distance == 0 and other == before[0] else None
+        updates.append(ItemUpdate(other, *place, later=((item_id, near),), follower=follower))
     return updates
 
 

@@ -23,6 +23,7 @@ Rows = NDArray[np.signedinteger[Any]]  # (n,) row numbers
 SIMILAR = 16  # rows kept as nearest by text
 _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
+_UNSETTLED = 1_024  # items whose neighbours may wait to be looked at
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
 _SPACE_FIRST, _SPACE_LAST = 64, 65_536  # items at which it is first and last fitted; in between at each doubling
 
@@ -55,6 +56,7 @@ class ItemView:
         self._interned: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._released: list[int] = []  # removed, other rows may still point to them
         self._clean: list[int] = []  # ready for another item
+        self._unsettled: dict[int, ItemStatistics] = {}
         self._known = 0
         self._refit_at = _SPACE_FIRST
 
@@ -109,22 +111,9 @@ class ItemView:
         self._offer(row)
 
     def put_statistics(self, item_id: str, stats: ItemStatistics) -> None:
-        """Store or replace what is known of an item's clicks."""
-        # rows first: making one may replace the columns
-        others = self._rows_for(stats.together)
-        followers = self._rows_for(stats.followers)
+        """Store or replace what is known of an item's clicks; its neighbours are there once the row is settled."""
         row = self._row_for(item_id)
         columns = self.columns
-        weights = _values(stats.together)
-        order = np.argsort(-weights)[: self.settings.neighbours]
-        count = len(order)
-        aged = decay(stats.updated - stats.landmark, self.settings.lately)
-        columns.neighbours[row, :count] = others[order]
-        columns.neighbours[row, count:] = -1
-        columns.together[row, :count] = weights[order]
-        columns.lately[row, :count] = _values(stats.lately)[order] * aged
-        _fill(columns.followers[row], columns.follows[row], followers, _values(stats.followers))
-        columns.updated[row] = stats.updated
         columns.rarity[row] = 1.0 / math.sqrt(1.0 + stats.pairs)
         columns.followed[row] = stats.followed
         if stats.clicks != columns.clicks[row]:
@@ -133,6 +122,37 @@ class ItemView:
             columns.last_click[row] = stats.last_click
             columns.popularity[row] = stats.popularity
             self._offer(row)
+        self._unsettled[row] = stats
+        if len(self._unsettled) > _UNSETTLED:
+            self.settle(list(self._unsettled))
+
+    def settle(self, rows: Iterable[int]) -> None:
+        """Bring these rows' neighbours and followers up to date: most change many times before anyone looks."""
+        for row in rows:
+            stats = self._unsettled.pop(row, None)
+            if stats is not None:
+                self._settle(row, stats)
+
+    def _settle(self, row: int, stats: ItemStatistics) -> None:
+        # rows first: making one may replace the columns
+        others = self._rows_for(stats.together)
+        followers = self._rows_for(stats.followers)
+        columns = self.columns
+        weights = _values(stats.together)
+        order = np.argsort(-weights)[: self.settings.neighbours]
+        count = len(order)
+        columns.neighbours[row, :count] = others[order]
+        columns.neighbours[row, count:] = -1
+        columns.together[row, :count] = weights[order]
+        aged = decay(stats.updated - stats.landmark, self.settings.lately)
+        columns.lately[row, :count] = _values(stats.lately)[order] * aged
+        columns.after[row, :count] = _values(stats.after)[order]
+        values = _values(stats.followers)
+        order = np.argsort(-values)[: self.settings.followers]
+        count = len(order)
+        columns.followers[row, :count] = followers[order]
+        columns.followers[row, count:] = -1
+        columns.follows[row, :count] = values[order]
 
     def remember_similar(self, row: int, similar: Rows) -> None:
         """Keep what was found nearest to an item by text, best first."""
@@ -242,18 +262,10 @@ class ItemView:
         self.columns.clear(gone)
         for row in gone:
             del self._rows[self.ids[row]]
+            self._unsettled.pop(row, None)
         self._clean += gone
         self._released = []
 
 
 def _values(mapping: Mapping[str, float]) -> NDArray[np.float32]:
     return np.fromiter(mapping.values(), np.float32, len(mapping))
-
-
-def _fill(
-    rows: NDArray[np.int32], weights: NDArray[np.float16], others: NDArray[np.int32], values: NDArray[np.float32]
-) -> None:
-    order = np.argsort(-values)[: len(rows)]
-    count = len(order)
-    rows[:count], rows[count:] = others[order], -1
-    weights[:count] = values[order]

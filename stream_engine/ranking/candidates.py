@@ -12,7 +12,7 @@ from stream_engine.index.protocol import Match
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.filters import Removed, allowed
 from stream_engine.ranking.pool import Scratch
-from stream_engine.ranking.sources import BUDGETS, SOURCES, STRENGTHS
+from stream_engine.ranking.sources import BRIDGE_WIDTH, BRIDGED, BUDGETS, SOURCES, STRENGTHS
 from stream_engine.ranking.taste import Taste
 
 Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
@@ -51,6 +51,8 @@ def _proposed(
     view: ItemView, taste: Taste, matches: Sequence[Match], scratch: Scratch
 ) -> tuple[Rows, NDArray[np.float32]]:
     """All rows any source proposes, and their strengths, shape (len(STRENGTHS), n)."""
+    view.settle(taste.recent.tolist())
+    view.settle(set(view.columns.similar[taste.recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist()))
     proposals = [source(view, taste, matches) for source in SOURCES]
     rows, index = scratch.distinct(np.concatenate([each.rows for each in proposals]), bound=len(view.ids))
     strengths = np.zeros((len(STRENGTHS), len(rows)), np.float32)

@@ -28,18 +28,19 @@ LARGEST = 8.0  # feature; what lies beyond is an outlier
 STEEPEST = 4.0  # length of one sample's gradient
 
 START: Mapping[str, float] = {
-    "together": 3.0,
-    "with_last": 1.5,
-    "lately": 1.0,
-    "follows": 1.5,
-    "bridge": 1.0,
-    "popular_day": 0.5,
-    "popular_week": 0.5,
+    "together": 0.6,
+    "with_last": 0.3,
+    "lately": 0.3,
+    "after": 0.4,
+    "follows": 0.4,
+    "bridge": 0.2,
+    "popular_day": 0.4,
+    "popular_week": 0.4,
     "like_profile": 2.0,
     "like_last": 1.5,
     "like_interest": 0.5,
     "again": -1.0,
-    "idle": -0.3,
+    "idle": -0.1,
 }
 
 

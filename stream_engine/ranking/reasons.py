@@ -20,6 +20,7 @@ KIND_OF: Mapping[str, ReasonKind] = {
     "together": "clicked_together",
     "with_last": "clicked_together",
     "lately": "clicked_together",
+    "after": "clicked_together",
     "follows": "follows",
     "bridge": "similar_to",
     "like_profile": "similar_to",

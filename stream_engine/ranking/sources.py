@@ -38,6 +38,8 @@ def clicked_together(view: ItemView, taste: Taste, _: Sequence[Match]) -> Propos
     scale = rarity[rows] * rarity[recent, None] * (rows >= 0)
     together = columns.together[recent] * scale
     lately = columns.lately[recent[:LATELY]] * scale[:LATELY]
+    cautious = 1.0 / (columns.clicks[recent[:LATELY]] + 3.0)
+    after = columns.after[recent[:LATELY]] * (cautious[:, None] * (rows[:LATELY] >= 0))
     width = rows.shape[1]
     return Proposal(
         rows.ravel(),
@@ -45,6 +47,7 @@ def clicked_together(view: ItemView, taste: Taste, _: Sequence[Match]) -> Propos
             "together": (together * taste.voices[:, None]).ravel(),
             "with_last": _padded(together[:1].ravel(), rows.size),
             "lately": _padded((lately * taste.voices[:LATELY, None]).ravel(), len(recent) * width),
+            "after": _padded((after * taste.voices[:LATELY, None]).ravel(), len(recent) * width),
         },
     )
 
@@ -127,6 +130,7 @@ BUDGETS: Mapping[str, int] = {
     "together": 80,
     "with_last": 40,
     "lately": 60,
+    "after": 60,
     "follows": 32,
     "bridge": 60,
     "similar": 30,
