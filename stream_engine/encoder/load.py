@@ -30,8 +30,8 @@ def open_encoder(settings: EncoderSettings, data_dir: Path) -> Encoder:
     """
     if settings.model == HASHED and settings.model_dir is None:
         return HashedEncoder()
-    model = OnnxModel(model_directory(settings), batch=settings.batch, threads=settings.threads)
+    model = OnnxModel(model_directory(settings), run_tokens=settings.run_tokens, threads=settings.threads)
     cache = None
     if settings.cache_texts:
         cache = VectorCache(data_dir / CACHE, model.fingerprint, model.dimensions, limit=settings.cache_texts)
-    return BatchingEncoder(model, cache, batch=settings.batch)
+    return BatchingEncoder(model, cache)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,20 @@ LONGEST_WORD = 100  # characters; wordpiece knows no longer one, so more text th
 
 
 class OnnxModel:
-    """Texts to unit vectors, blocking, in micro-batches of like length."""
+    """Texts to unit vectors, blocking, in runs of like length.
 
-    def __init__(self, directory: Path, *, batch: int = 32, threads: int = 1) -> None:
+    A run holds at most `run_tokens`, padding included: a few hundred feed the processor, more only bring padding.
+    """
+
+    def __init__(self, directory: Path, *, run_tokens: int = 384, threads: int = 1) -> None:
         self.manifest: Manifest = load(directory)
-        self._batch = batch
+        self._run_tokens = run_tokens
         self._tokenizer, self._pad = _open_tokenizer(directory / TOKENIZER, self.manifest.max_length)
         self._session = _open_session(directory / GRAPH, threads)
         self._inputs = {node.name for node in self._session.get_inputs()}
         outputs = [node.name for node in self._session.get_outputs()]
         self._output = POOLED if POOLED in outputs else outputs[0]
-        width = self.encode([""]).shape[1]  # also the first, slow run
+        width = self._run(self._tokenize([""])).shape[1]  # also the first, slow run
         if width != self.dimensions:
             raise BadConfiguration(SETTING, f"the graph gives {width} dimensions, its manifest {self.dimensions}")
 
@@ -46,16 +49,18 @@ class OnnxModel:
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Unit rows, shape (len(texts), dimensions), whatever the batch; raises Unavailable when the run fails."""
-        tokens = self._tokenizer.encode_batch([self._prepare(text) for text in texts])
-        lengths = np.fromiter((len(encoding) for encoding in tokens), dtype=np.int64, count=len(tokens))
-        order = np.argsort(lengths, kind="stable")
-        rows: Matrix | None = None
-        for places in _split(order, self._batch):
-            pooled = self._run([tokens[place] for place in places])
-            if rows is None:
-                rows = np.empty((len(texts), pooled.shape[1]), dtype=np.float32)
-            rows[places] = pooled
-        return np.empty((0, self.dimensions), dtype=np.float32) if rows is None else unit(rows)
+        tokens = self._tokenize(texts)
+        rows = np.empty((len(texts), self.dimensions), dtype=np.float32)
+        for places in runs([len(one) for one in tokens], self._run_tokens):
+            rows[places] = self._run([tokens[place] for place in places])
+        return unit(rows)
+
+    def plan(self, texts: Sequence[str]) -> list[list[int]]:
+        """The places of texts that are best encoded together, shortest first."""
+        return runs([len(one) for one in self._tokenize(texts)], self._run_tokens)
+
+    def _tokenize(self, texts: Sequence[str]) -> list[Encoding]:
+        return self._tokenizer.encode_batch([self._prepare(text) for text in texts])
 
     def _prepare(self, text: str) -> str:
         clipped = (self.manifest.prefix + text)[: self.manifest.max_length * LONGEST_WORD]
@@ -83,8 +88,14 @@ def pool(states: NDArray[np.float32], mask: NDArray[np.int64], pooling: Pooling)
     return picked
 
 
-def _split(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    return (order[start : start + size] for start in range(0, len(order), size))
+def runs(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Every place, shortest first, in parts of one, or of at most `most` tokens when padded to their longest."""
+    parts: list[list[int]] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if not parts or lengths[place] * (len(parts[-1]) + 1) > most:
+            parts.append([])
+        parts[-1].append(place)
+    return parts
 
 
 def _pad(tokens: list[Encoding], pad: int) -> dict[str, NDArray[np.int64]]:

@@ -16,7 +16,7 @@ PLAIN = ["a red cap", "a blue cap with a long brim", "soup", "a pea", "of one ki
 
 
 def open_onnx(request, directory):
-    return BatchingEncoder(OnnxModel(request.getfixturevalue("tiny_model"), batch=3), batch=4)
+    return BatchingEncoder(OnnxModel(request.getfixturevalue("tiny_model"), run_tokens=30))
 
 
 def open_cached(request, directory):

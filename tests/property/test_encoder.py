@@ -17,12 +17,12 @@ any_texts = st.lists(st.text(st.characters(), max_size=60), max_size=6)
 
 @pytest.fixture(scope="module")
 def model(tiny_model):
-    return OnnxModel(tiny_model, batch=64)
+    return OnnxModel(tiny_model, run_tokens=10_000)
 
 
 @pytest.fixture(scope="module")
 def models(tiny_model):
-    return [OnnxModel(tiny_model, batch=batch) for batch in (1, 2, 5)]
+    return [OnnxModel(tiny_model, run_tokens=most) for most in (1, 20, 50)]
 
 
 @given(texts=texts_of_letters, which=st.integers(0, 2))

@@ -12,7 +12,7 @@ from stream_engine.errors import Unavailable
 
 
 class Recorder:
-    """A model of two dimensions that notes what it was asked, and may be held up or fail."""
+    """A model of two dimensions and two texts a run that notes what it was asked, and may be held up or fail."""
 
     fingerprint = "recorder"
     dimensions = 2
@@ -20,11 +20,16 @@ class Recorder:
     def __init__(self):
         self.batches = []
         self.threads = set()
+        self.started = threading.Event()
         self.go = threading.Event()
         self.go.set()
         self.failure = None
 
+    def plan(self, texts):
+        return [list(range(start, min(start + 2, len(texts)))) for start in range(0, len(texts), 2)]
+
     def encode(self, texts):
+        self.started.set()
         self.go.wait(10)
         self.threads.add(threading.current_thread().name)
         self.batches.append(list(texts))
@@ -41,7 +46,7 @@ async def model():
 
 @pytest.fixture
 async def encoder(model):
-    one = BatchingEncoder(model, batch=2)
+    one = BatchingEncoder(model)
     yield one
     model.go.set()
     await one.close()
@@ -71,7 +76,7 @@ async def test_the_loop_goes_on_while_the_model_works(model, encoder):
 async def test_one_text_need_not_wait_for_a_whole_catalogue(model, encoder):
     model.go.clear()
     catalogue = asyncio.create_task(encoder.encode([f"item {number}" for number in range(8)]))
-    await asyncio.sleep(0)
+    await asyncio.to_thread(model.started.wait)
     click = asyncio.create_task(encoder.encode(["click"]))
     await asyncio.sleep(0)
     model.go.set()
@@ -82,7 +87,7 @@ async def test_one_text_need_not_wait_for_a_whole_catalogue(model, encoder):
 async def test_a_cancelled_call_stops_after_its_batch(model, encoder):
     model.go.clear()
     catalogue = asyncio.create_task(encoder.encode([f"item {number}" for number in range(8)]))
-    await asyncio.sleep(0)
+    await asyncio.to_thread(model.started.wait)
     catalogue.cancel()
     with pytest.raises(asyncio.CancelledError):
         await catalogue
@@ -118,7 +123,7 @@ async def test_closing_lets_what_is_under_way_end(model, encoder):
 
 async def test_the_cache_answers_bit_for_bit_what_the_model_did(model, tmp_path):
     def open_encoder():
-        return BatchingEncoder(model, VectorCache(tmp_path / "cache", "recorder", 2, limit=10), batch=2)
+        return BatchingEncoder(model, VectorCache(tmp_path / "cache", "recorder", 2, limit=10))
 
     first = open_encoder()
     fresh = await first.encode(["a", "bb"])

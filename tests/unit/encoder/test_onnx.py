@@ -1,5 +1,6 @@
 """One ONNX model: what it computes, and what it refuses."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from stream_engine.encoder.manifest import Golden, digest, load, save
-from stream_engine.encoder.onnx import OnnxModel, pool
+from stream_engine.encoder.onnx import OnnxModel, pool, runs
 from stream_engine.encoder.verify import verify
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.vectors import unit
@@ -57,6 +60,18 @@ def test_padding_has_no_say_in_pooling(pooling):
     padded = np.concatenate([states, np.full((1, 2, 3), 1e6, np.float32)], axis=1)
     mask = np.array([[1, 1, 1, 1, 0, 0]])
     np.testing.assert_allclose(pool(padded, mask, pooling), pool(states, mask[:, :4], pooling))
+
+
+@given(lengths=st.lists(st.integers(1, 64), max_size=50), most=st.integers(1, 300))
+def test_runs_hold_every_text_once_shortest_first_within_their_bound(lengths, most):
+    parts = runs(lengths, most)
+    assert sorted(place for part in parts for place in part) == list(range(len(lengths)))
+    in_order = [lengths[place] for part in parts for place in part]
+    assert in_order == sorted(in_order)
+    for part in parts:
+        assert len(part) == 1 or len(part) * lengths[part[-1]] <= most
+    for part, after in itertools.pairwise(parts):  # none was parted without need
+        assert (len(part) + 1) * lengths[after[0]] > most
 
 
 def test_text_beyond_the_truncation_has_no_say(directory):
@@ -118,7 +133,7 @@ def test_verify_says_what_is_off(directory):
 def test_the_default_model_gives_the_reference_numbers(default_model):
     """The graph written without torch against sentence-transformers: cosine at least .9999."""
     golden = json.loads(REFERENCE.read_bytes())["golden"]
-    rows = OnnxModel(default_model, batch=4).encode([one["text"] for one in golden])
+    rows = OnnxModel(default_model, run_tokens=100).encode([one["text"] for one in golden])
     expected = unit(np.array([one["vector"] for one in golden]))
     assert len(golden) >= 9
     assert (rows * expected).sum(axis=1).min() >= 0.9999
