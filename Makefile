@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and was not found" >&2; exit 2; }
 	@echo "Python packages into $(VENV) (a minute or so)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install -e '.[dev,demo]' -c deploy/constraints.txt | $(COUNT)
+	@$(PIP) install --no-compile -e '.[dev,demo]' -c deploy/constraints.txt | $(COUNT)
 	@$(MAKE) --no-print-directory java
 	@echo "Kafka's jars and the model"
 	@$(BIN)/stream-engine up --prepare || echo "go on without: see the line above" >&2
