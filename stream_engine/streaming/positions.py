@@ -118,7 +118,7 @@ class Positions:
         return {partition: self._places[partition].handed for partition in partitions if partition in self._places}
 
     def rewind(self, partition: Partition) -> dict[Partition, int]:
-        """Where the consumer must seek after a chunk got lost on its way; a turn begins once it stands there (`open`)."""
+        """Where the consumer must seek, after a chunk got lost on its way, before `open` begins another turn."""
         place = self._places.get(partition)
         if place is None:
             return {}

@@ -16,7 +16,7 @@ def started(offset: int = 10) -> Positions:
 
 def test_spans_in_order_move_the_position() -> None:
     positions = started()
-    first, second = positions.hand_over(P, 15), positions.hand_over(P, 20)
+    first, second = positions.hand_over(P, 15, since=positions.epoch), positions.hand_over(P, 20, since=positions.epoch)
     assert first is not None
     assert second is not None
     assert not positions.accept(second)
@@ -30,23 +30,23 @@ def test_spans_in_order_move_the_position() -> None:
 
 def test_a_span_behind_a_dropped_one_is_refused_and_rewound() -> None:
     positions = started()
-    positions.hand_over(P, 15)  # dropped on its way
-    second = positions.hand_over(P, 20)
+    positions.hand_over(P, 15, since=positions.epoch)  # dropped on its way
+    second = positions.hand_over(P, 20, since=positions.epoch)
     assert second is not None
     assert not positions.accept(second)
     assert positions.rewind(P) == {P: 10}
-    again = positions.hand_over(P, 15)
+    again = positions.hand_over(P, 15, since=positions.epoch)
     assert again is not None
     assert positions.accept(again)
 
 
 def test_an_accepted_span_given_up_is_handed_over_again() -> None:
     positions = started()
-    first = positions.hand_over(P, 15)
+    first = positions.hand_over(P, 15, since=positions.epoch)
     assert first is not None
     assert positions.accept(first)
     positions.give_up(first)
-    second = positions.hand_over(P, 20)
+    second = positions.hand_over(P, 20, since=positions.epoch)
     assert second is not None
     assert not positions.accept(second)
     assert positions.rewind(P) == {P: 10}
@@ -54,7 +54,7 @@ def test_an_accepted_span_given_up_is_handed_over_again() -> None:
 
 def test_real_gaps_in_the_log_are_allowed() -> None:
     positions = started()
-    span = positions.hand_over(P, 400)  # offsets 10..398 were compacted away
+    span = positions.hand_over(P, 400, since=positions.epoch)  # offsets 10..398 were compacted away
     assert span is not None
     assert positions.accept(span)
     assert positions.done(span)
@@ -63,7 +63,7 @@ def test_real_gaps_in_the_log_are_allowed() -> None:
 
 def test_a_span_of_an_older_epoch_is_void() -> None:
     positions = started()
-    span = positions.hand_over(P, 15)
+    span = positions.hand_over(P, 15, since=positions.epoch)
     positions.start({P: 10})
     assert span is not None
     assert not positions.is_current(span)
@@ -74,7 +74,7 @@ def test_a_span_of_an_older_epoch_is_void() -> None:
 def test_a_partition_not_owned_hands_nothing_over() -> None:
     positions = started()
     positions.forget([P])
-    assert positions.hand_over(P, 15) is None
+    assert positions.hand_over(P, 15, since=positions.epoch) is None
     assert positions.rewind(P) == {}
     assert positions.undelivered([P]) == {}
     assert positions.next_of(P) is None
@@ -83,18 +83,18 @@ def test_a_partition_not_owned_hands_nothing_over() -> None:
 def test_nothing_is_fetched_before_the_consumer_stands_where_we_know() -> None:
     positions = started()
     assert not positions.may_fetch(P)
-    positions.open()
+    positions.open(positions.epoch)
     assert positions.may_fetch(P)
     positions.start({P: 10})
     assert not positions.may_fetch(P)
-    positions.open()
+    positions.open(positions.epoch)
     positions.forget([P])
     assert not positions.may_fetch(P)
 
 
 def test_undelivered_records_are_sought_where_the_last_chunk_ended() -> None:
     positions = started()
-    positions.hand_over(P, 15)
+    positions.hand_over(P, 15, since=positions.epoch)
     assert positions.undelivered([P]) == {P: 15}
 
 
@@ -104,7 +104,7 @@ def test_whatever_is_dropped_every_offset_is_processed_in_order(steps: list[tupl
     cursor, processed = 0, []
     for size, fate in steps:
         end = cursor + size
-        span = positions.hand_over(P, end)
+        span = positions.hand_over(P, end, since=positions.epoch)
         assert span is not None
         begin, cursor = cursor, end
         if fate == "rebalance":
