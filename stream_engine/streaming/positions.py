@@ -148,6 +148,10 @@ class Positions:
         """The next offset to finish, of every partition we own."""
         return {partition: place.finished for partition, place in self._places.items()}
 
+    def waiting(self) -> dict[Partition, int]:
+        """The next offset to fetch, of every partition with nothing in hand: where only the fetch can stand still."""
+        return {partition: place.handed for partition, place in self._places.items() if place.handed == place.finished}
+
     def owned(self) -> frozenset[Partition]:
         """The partitions we own."""
         return frozenset(self._places)

@@ -54,11 +54,11 @@ class Sender:
 
 
 @contextmanager
-def sender(kafka: KafkaSettings) -> Iterator[Sender]:
+def sender(kafka: KafkaSettings, *, linger_ms: int = 5) -> Iterator[Sender]:
     """A sender with Kafka's own partitioner (murmur2) and full acknowledgement; flushed at the end."""
     require_reachable(kafka)
     try:
-        producer = KafkaProducer(linger_ms=5, bootstrap_timeout_ms=10_000, **client_options(kafka))
+        producer = KafkaProducer(linger_ms=linger_ms, bootstrap_timeout_ms=10_000, **client_options(kafka))
     except KafkaError as error:
         raise Unavailable("kafka.broker", f"{kafka.broker}: {error!r}") from error
     try:

@@ -206,7 +206,7 @@ class Worker:
                 progress = Progress()
                 continue
             ends = await app.consumer.ends()
-            progress = progress.note(time.monotonic(), app.positions.finished(), ends)
+            progress = progress.note(time.monotonic(), app.positions.waiting(), ends)
             if stuck := progress.stuck(time.monotonic(), patience):
                 self._leave(f"nothing moves in {stuck} though there are records to read")
 
