@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream_engine.errors import PoisonEvent, Unavailable
-from stream_engine.index.protocol import Index
+from stream_engine.index.protocol import Point
+from stream_engine.index.resilient import ResilientIndex
 from stream_engine.items.record import CatalogueRecord, decode_record
 from stream_engine.items.statistics import decode_statistics
 from stream_engine.items.view import ItemView
@@ -25,11 +27,17 @@ SLICE = 200  # records applied before the event loop gets its turn
 
 
 class ViewWriter:
-    """Applies catalogue records to the view, and to an index of this worker's own."""
+    """Applies catalogue records to the view, and keeps the index at what the view holds.
 
-    def __init__(self, view: ItemView, own_index: Index | None) -> None:
+    An index of this worker's own gets every record; one that workers share gets new items from the items' owner, and
+    from here only what it lost.
+    """
+
+    def __init__(self, view: ItemView, index: ResilientIndex, *, shared: bool) -> None:
         self._view = view
-        self._index = own_index
+        self._index = index
+        self._shared = shared
+        self._recoveries = index.recoveries
         self._put: dict[str, CatalogueRecord] = {}
         self._gone: set[str] = set()
 
@@ -52,18 +60,39 @@ class ViewWriter:
             self._view.put_statistics(key.decode(), decode_statistics(value))
 
     async def index(self) -> None:
-        """Bring the own index up to what was applied; raises Unavailable and keeps what is left to do."""
-        if self._index is None:
-            self._put.clear()
-            self._gone.clear()
-            return
+        """Bring the index up to what was applied; raises Unavailable and keeps what is left to do."""
+        if self._index.recoveries != self._recoveries:
+            recoveries = self._index.recoveries
+            await self._refill()
+            self._recoveries = recoveries
+        if not self._shared:
+            await self._follow()
+        self._put.clear()
+        self._gone.clear()
+
+    async def _follow(self) -> None:
         fresh = points(record for record in self._put.values() if record.fingerprint == self._view.fingerprint)
         if fresh:
             await self._index.upsert(fresh)
         if self._gone:
             await self._index.delete(sorted(self._gone))
-        self._put.clear()
-        self._gone.clear()
+
+    async def _refill(self) -> None:
+        """An index that came back may have lost what it held: give it all the view knows."""
+        rows = [row for row in self._view.all_rows().tolist() if self._view.columns.has_vector[row]]
+        if await self._index.count() >= len(rows):
+            return
+        log.warning("refill the index", extra={"items": len(rows)})
+        for begin in range(0, len(rows), SLICE):
+            await self._index.upsert(self._points(rows[begin : begin + SLICE]))
+
+    def _points(self, rows: list[int]) -> list[Point]:
+        view = self._view
+        vectors = view.vectors(np.array(rows))
+        return [
+            Point(view.ids[row], vector, bool(view.columns.available[row]), view.categories[row])
+            for row, vector in zip(rows, vectors, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

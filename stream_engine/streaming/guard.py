@@ -7,21 +7,22 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream_engine.codec import dead_letter_headers
-from stream_engine.errors import PoisonEvent, StreamEngineError, Unavailable
+from stream_engine.codec.dead_letters import NAMES as HEADERS
+from stream_engine.errors import StreamEngineError, Unavailable
 from stream_engine.events import DeadLetter
 from stream_engine.metrics import Metrics
 from stream_engine.streaming.chunks import Chunk, Record, source_of
 from stream_engine.streaming.positions import Positions
-from stream_engine.streaming.publisher import Outgoing, Publisher
+from stream_engine.streaming.publisher import Outgoing, Publisher, Refused
 
 log = logging.getLogger(__name__)
 Handle = Callable[[Sequence[Record]], Awaitable[list[Outgoing]]]
 
-
 GATHER_AT_MOST = 200  # chunks: a backlog is applied in pieces
+CLIPPED = 1_000  # bytes that are kept of a record too large for the dead letters
 
 
 class Abandoned(StreamEngineError):
@@ -30,10 +31,15 @@ class Abandoned(StreamEngineError):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What is done with the records of one topic: `handle` returns all that is to be published, and sends nothing."""
+    """What is done with the records of one topic: `handle` returns all that is to be published, and sends nothing.
+
+    `forget` drops what it remembers beyond its table, before partitions move; stages of one table share a `turn`.
+    """
 
     name: str
     handle: Handle
+    forget: Callable[[], None] = lambda: None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Guard:
@@ -63,7 +69,6 @@ class Guard:
         self._linger = linger
         self._max_pause = max_pause
         self._give_up = asyncio.Event()
-        self._busy = asyncio.Lock()
         self._gathered: list[Chunk] = []
         self._handling: asyncio.Future[list[Outgoing]] | None = None
         self.holding: frozenset[str] = frozenset()
@@ -81,14 +86,14 @@ class Guard:
 
     async def flush(self) -> None:
         """Apply what is gathered."""
-        async with self._busy:
+        async with self._stage.turn:
             chunks, self._gathered = self._gathered, []
             chunks = [chunk for chunk in chunks if self._positions.is_current(chunk.span)]
             if not chunks:
                 return
             began = time.perf_counter()
             try:
-                await self._apply([record for chunk in chunks for record in chunk.records], self._stage.handle)
+                await self._apply([record for chunk in chunks for record in chunk.records])
             except Abandoned:
                 for chunk in chunks:
                     self._positions.give_up(chunk.span)
@@ -109,7 +114,8 @@ class Guard:
         self._gathered.clear()
         if self._handling is not None:
             self._handling.cancel()
-        async with self._busy:
+        async with self._stage.turn:
+            self._stage.forget()
             self._give_up.clear()
 
     def _measure(self, chunks: Sequence[Chunk], seconds: float) -> None:
@@ -118,23 +124,41 @@ class Guard:
         self._metrics.chunk_records.labels(self._stage.name).observe(records)
         self._metrics.chunk_seconds.labels(self._stage.name).observe(seconds)
 
-    async def _apply(self, records: Sequence[Record], handle: Handle) -> None:
+    async def _apply(self, records: Sequence[Record]) -> None:
+        """A chunk that fails is applied record by record; the record that still fails is refused."""
+        try:
+            await self._carry_out(records, self._stage.handle)
+        except Abandoned:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
+            if len(records) == 1:
+                await self._refuse(records[0], error)
+                return
+            for record in records:
+                await self._apply([record])
+
+    async def _carry_out(self, records: Sequence[Record], handle: Handle) -> None:
+        """Handle and publish, as often as it takes while a dependency is away."""
         for pause in _pauses(self._max_pause):
             try:
                 effects = await self._handled(records, handle)
                 self._may_write()
                 await self._publisher.publish(effects)
-                self._count(effects)
             except Unavailable as away:
                 await self._hold(away, pause)
-            except Abandoned:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
-                await self._isolate(records, error)
-                return
             else:
+                self._count(effects)
                 self.holding = frozenset()
                 return
+
+    async def _refuse(self, record: Record, error: Exception) -> None:
+        log.error("failure", exc_info=error, extra={"source": source_of(record)})
+        self._metrics.failures.labels(type(error).__name__).inc()
+        letter = dead_letter(record, error, topic=self._dead_letters, stage=self._stage.name)
+        try:
+            await self._carry_out([record], _always(letter))
+        except Refused:
+            await self._carry_out([record], _always(_clipped(letter)))
 
     async def _handled(self, records: Sequence[Record], handle: Handle) -> list[Outgoing]:
         if self._give_up.is_set():
@@ -160,21 +184,6 @@ class Guard:
             return
         raise Abandoned(away.dependency)
 
-    async def _isolate(self, records: Sequence[Record], error: Exception) -> None:
-        """A chunk that fails is applied record by record; the record that still fails is refused."""
-        if len(records) > 1:
-            for record in records:
-                await self._apply([record], self._stage.handle)
-            return
-        log.error("failure", exc_info=error, extra={"source": source_of(records[0])})
-        self._metrics.failures.labels(type(error).__name__).inc()
-        letter = dead_letter(records[0], error, topic=self._dead_letters, stage=self._stage.name)
-
-        async def refusal(_: Sequence[Record]) -> list[Outgoing]:
-            return [letter]
-
-        await self._apply(records, refusal)
-
     def _count(self, effects: Sequence[Outgoing]) -> None:
         refused = sum(effect.topic == self._dead_letters for effect in effects)
         if refused:
@@ -183,10 +192,23 @@ class Guard:
 
 def dead_letter(record: Record, error: Exception, *, topic: str, stage: str) -> Outgoing:
     """The record as received, with headers that say where and why it was refused."""
-    message = str(error) if isinstance(error, PoisonEvent) else "".join(traceback.format_exception(error))[-900:]
+    message = str(error) if isinstance(error, StreamEngineError) else "".join(traceback.format_exception(error))[-900:]
     headers = tuple(record.headers or ())
     letter = DeadLetter(record.key, record.value, headers, source_of(record), stage, type(error).__name__, message)
     return Outgoing(topic, record.key, record.value, dead_letter_headers(letter), None, record.timestamp)
+
+
+def _clipped(letter: Outgoing) -> Outgoing:
+    """A letter the broker takes for certain: the beginning of what was received, and our own headers."""
+    key, value = letter.key and letter.key[:CLIPPED], letter.value and letter.value[:CLIPPED]
+    return letter._replace(key=key, value=value, headers=letter.headers[-len(HEADERS) :], timestamp_ms=None)
+
+
+def _always(letter: Outgoing) -> Handle:
+    async def handle(_: Sequence[Record]) -> list[Outgoing]:
+        return [letter]
+
+    return handle
 
 
 def _pauses(longest: float) -> Iterator[float]:

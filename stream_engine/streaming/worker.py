@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
@@ -98,7 +98,7 @@ class Worker:
         )
         publisher = KafkaPublisher(kafka, timeout=0.8 * kafka.session_timeout)
         await publisher.start()
-        writer = ViewWriter(view, None if shared else index)
+        writer = ViewWriter(view, index, shared=shared)
         feed = Feed(
             kafka,
             (
@@ -147,9 +147,11 @@ class Worker:
                 dead_letters=dead_letters,
             ),
         }
+        turn = asyncio.Lock()  # of those who write the users' table
+        tables = {settings.topics.clicks: turn, settings.topics.users: turn}
         self._guards = {
             topic: Guard(
-                Stage(topic, stage.handle),
+                Stage(topic, stage.handle, _forgetting(stage), tables.get(topic) or asyncio.Lock()),
                 positions=app.positions,
                 publisher=publisher,
                 dead_letters=dead_letters,
@@ -230,6 +232,10 @@ class Worker:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+
+
+def _forgetting(stage: object) -> Callable[[], None]:
+    return stage.forget if isinstance(stage, Statistics) else lambda: None
 
 
 if __name__ == "__main__":

@@ -32,7 +32,10 @@ class Catalogue:
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """The view records of new, changed and deleted items."""
         good, effects = decoded(records, decode_item, limits=self.limits, dead_letters=self.dead_letters, stage="items")
-        last = {said.item_id: (record, said) for record, said in good if not self._already_known(record, said)}
+        last: dict[str, tuple[Record, Item | ItemDeleted]] = {}
+        for record, said in good:
+            if not (_announced(record) and (said.item_id in last or said.item_id in self.view)):
+                last[said.item_id] = record, said
         live = {item_id: pair for item_id, pair in last.items() if isinstance(pair[1], Item)}
         made = await self._records([(record, said) for record, said in live.values() if isinstance(said, Item)])
         gone = [item_id for item_id in last if item_id not in live]
@@ -42,10 +45,6 @@ class Catalogue:
         effects += [Outgoing(self.item_state, each.item_id.encode(), encode_record(each)) for each in made]
         effects += [Outgoing(self.item_state, item_id.encode(), None) for item_id in gone]
         return effects
-
-    def _already_known(self, record: Record, said: Item | ItemDeleted) -> bool:
-        """An item that only a click announced does not overrule the catalogue."""
-        return any(name == ANNOUNCED for name, _ in record.headers or ()) and said.item_id in self.view
 
     async def _records(self, items: Sequence[tuple[Record, Item]]) -> list[CatalogueRecord]:
         with_text = [item.item_id for _, item in items if item.text]
@@ -65,6 +64,11 @@ class Catalogue:
     def _first_seen(self, item_id: str) -> float:
         row = self.view.row(item_id)
         return 0.0 if row is None else float(self.view.columns.first_seen[row])
+
+
+def _announced(record: Record) -> bool:
+    """Whether only a click announced the item: that does not overrule the catalogue."""
+    return any(name == ANNOUNCED for name, _ in record.headers or ())
 
 
 def points(records: Iterable[CatalogueRecord]) -> list[Point]:

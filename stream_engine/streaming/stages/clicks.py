@@ -18,6 +18,8 @@ from stream_engine.streaming.stages.decoding import decoded
 from stream_engine.streaming.stages.tables import StateTable
 from stream_engine.users import UserState, decode_state, encode_state
 
+LARGEST = 500_000  # bytes of a record of updates
+
 
 @dataclass(frozen=True, slots=True)
 class Clicks:
@@ -59,10 +61,23 @@ class Clicks:
         by_owner: dict[int, list[ItemUpdate]] = {}
         for update in updates:
             by_owner.setdefault(partition_of(update.item_id.encode(), self.partitions), []).append(update)
-        return [Outgoing(self.interactions, None, encode_updates(said), (), owner) for owner, said in by_owner.items()]
+        return [
+            Outgoing(self.interactions, None, data, (), owner)
+            for owner, said in by_owner.items()
+            for data in _encoded(said)
+        ]
 
     def _announcement(self, item: Item) -> Outgoing:
         return Outgoing(self.items, item.item_id.encode(), encode_item(item), ((ANNOUNCED, b"inline"),))
+
+
+def _encoded(said: list[ItemUpdate]) -> list[bytes]:
+    """As few records as are not too large for any broker."""
+    data = encode_updates(said)
+    if len(data) <= LARGEST or len(said) == 1:
+        return [data]
+    half = len(said) // 2
+    return _encoded(said[:half]) + _encoded(said[half:])
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -45,6 +45,10 @@ class Statistics:
         ]
         return effects
 
+    def forget(self) -> None:
+        """Drop what is cached: another worker may write the table before we own its partitions again."""
+        self.cached.clear()
+
     def _known(self, place: tuple[bytes, int]) -> ItemStatistics | None:
         if place in self.cached:
             return self.cached[place]
