@@ -52,6 +52,51 @@ def test_an_accepted_span_given_up_is_handed_over_again() -> None:
     assert positions.rewind(P) == {P: 10}
 
 
+def test_what_an_older_turn_handed_over_is_dropped_without_another_rewind() -> None:
+    positions = started()
+    _, second, third = (positions.hand_over(P, end, since=positions.epoch) for end in (15, 20, 25))
+    assert second is not None
+    assert third is not None
+    assert positions.is_behind_a_loss(second)
+    positions.rewind(P)
+    assert not positions.is_behind_a_loss(third)
+    assert not positions.accept(third)
+
+
+def test_what_was_fetched_before_a_turn_began_is_not_handed_over() -> None:
+    positions = started()
+    since = positions.epoch
+    positions.rewind(P)
+    assert positions.hand_over(P, 15, since=since) is None
+    assert positions.undelivered([P]) == {P: 10}
+
+
+def test_a_chunk_in_hand_can_end_though_its_partition_was_rewound() -> None:
+    positions = started()
+    first = positions.hand_over(P, 15, since=positions.epoch)
+    assert first is not None
+    assert positions.accept(first)
+    assert positions.rewind(P) == {P: 15}
+    assert positions.done(first)
+    assert positions.committable() == {P: 15}
+
+
+def test_nothing_is_accepted_once_closed_until_an_epoch_begins() -> None:
+    positions = started()
+    first, second = (positions.hand_over(P, end, since=positions.epoch) for end in (15, 20))
+    assert first is not None
+    assert second is not None
+    assert positions.accept(first)
+    positions.close()
+    assert not positions.accept(second)
+    assert not positions.is_behind_a_loss(second)
+    assert positions.done(first)
+    positions.start({P: 15})
+    again = positions.hand_over(P, 20, since=positions.epoch)
+    assert again is not None
+    assert positions.accept(again)
+
+
 def test_real_gaps_in_the_log_are_allowed() -> None:
     positions = started()
     span = positions.hand_over(P, 400, since=positions.epoch)  # offsets 10..398 were compacted away
