@@ -1,0 +1,27 @@
+"""Time, randomness, identity and the environment are arguments: no module below the loop reaches for them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "stream_engine"
+PURE = ("codec", "engine.py", "events.py", "items", "ranking", "users", "vectors.py", "streaming/positions.py")
+PURE += ("streaming/lease.py", "streaming/watchdog.py", "streaming/stages", "streaming/topics.py")
+IMPURE = re.compile(r"time\.time\(|monotonic\(|datetime\.now|uuid4\(|\brandom\.(random|choice|sample|seed)\(")
+ENVIRONMENT = re.compile(r"os\.environ|os\.getenv|getenv\(")
+
+
+def sources(*names: str) -> list[Path]:
+    found = [PACKAGE / name for name in names]
+    return sorted(file for each in found for file in ([each] if each.is_file() else each.rglob("*.py")))
+
+
+@pytest.mark.parametrize("file", sources(*PURE), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_no_clock_and_no_chance(file: Path) -> None:
+    assert not IMPURE.search(file.read_text())
+
+
+@pytest.mark.parametrize("file", sources("."), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_only_settings_read_the_environment(file: Path) -> None:
+    assert file.name == "settings.py" or not ENVIRONMENT.search(file.read_text())
