@@ -11,6 +11,7 @@ import typer
 
 from stream_engine import __version__
 from stream_engine.cli import dead_letters, model, show, topics
+from stream_engine.cli.demo import demo
 from stream_engine.cli.doctor import doctor
 from stream_engine.cli.produce import produce
 from stream_engine.cli.settings import schemas, settings
@@ -42,7 +43,7 @@ def options(context: typer.Context, config: Config = None) -> None:
     context.obj = config
 
 
-for command in (up, worker, produce, subscribe, settings, doctor, schemas):
+for command in (up, worker, demo, produce, subscribe, settings, doctor, schemas):
     app.command()(command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -14,23 +14,25 @@ Say = Callable[[str | None], None]
 
 @contextmanager
 def progress_lines(console: Console | None = None) -> Iterator[Say]:
-    """A function that shows what is going on (None: nothing any more), on standard error."""
+    """A function that says on standard error what is going on, with a spinner until it is called with None."""
     console = console or Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield lambda text: console.print(text, soft_wrap=True, markup=False) if text else None
-        return
-    with console.status("") as status:
+    spinner = console.status("") if console.is_terminal else None
 
-        def say(text: str | None) -> None:
-            if text is None:
-                status.stop()
-            else:
-                console.print(text, style="dim", soft_wrap=True, markup=False)
-                status.update(text)
-                status.start()
+    def say(text: str | None) -> None:
+        nonlocal spinner
+        if text is not None:
+            console.print(text, style="dim", soft_wrap=True, markup=False)
+            if spinner is not None:
+                spinner.update(text)
+                spinner.start()
+        elif spinner is not None:
+            spinner.stop()
+            spinner = None  # other displays follow, and there can only be one
 
-        status.stop()
+    try:
         yield say
+    finally:
+        say(None)
 
 
 def stop_on_signals() -> None:
