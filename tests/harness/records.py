@@ -29,10 +29,10 @@ def record(offset: int, body: object, **fields: object) -> FakeRecord:
     return FakeRecord(offset, value, **fields)
 
 
-def click(offset: int, user: str, item: str | None = None, **fields: object) -> FakeRecord:
+def click(offset: int, user_id: str, item_id: str | None = None, **fields: object) -> FakeRecord:
     """A click, keyed by its user."""
-    body = {"user_id": user, "item_id": item, **fields}
-    return record(offset, {name: value for name, value in body.items() if value is not None}, key=user.encode())
+    body = {"user_id": user_id, "item_id": item_id, **fields}
+    return record(offset, {name: value for name, value in body.items() if value is not None}, key=user_id.encode())
 
 
 def started(*partitions: int, topic: str = "clicks", offset: int = 0) -> Positions:

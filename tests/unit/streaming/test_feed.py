@@ -1,0 +1,133 @@
+"""What the feed brings is applied to the view and, however often the index is away, to the index."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from harness.records import record
+from harness.worlds import Stages, item
+
+from stream_engine.errors import Unavailable
+from stream_engine.index.memory import MemoryIndex
+from stream_engine.index.protocol import Point
+from stream_engine.settings import KafkaSettings
+from stream_engine.streaming.feed import Feed, Subscription
+
+
+class Shaky(MemoryIndex):
+    """Fails when told; `failing` names the methods."""
+
+    def __init__(self) -> None:
+        super().__init__(64)
+        self.failing: set[str] = set()
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        if "upsert" in self.failing:
+            raise Unavailable("index", "away")
+        await super().upsert(points)
+
+    async def delete(self, item_ids: Sequence[str]) -> None:
+        if "delete" in self.failing:
+            raise Unavailable("index", "away")
+        await super().delete(item_ids)
+
+
+async def apply(stages: Stages, *records: Any) -> None:
+    for each in await stages.catalogue.handle(records):
+        stages.writer.catalogue(each.key or b"", each.value)
+
+
+def shaky() -> tuple[Stages, Shaky]:
+    store = Shaky()
+    return Stages(index=store), store
+
+
+async def caught_up(stages: Stages) -> None:
+    """Try again, as the feed does, until the index has come back."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await stages.writer.index()
+            except Unavailable:
+                await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("failing", ["upsert", "delete"])
+async def test_what_an_index_that_is_away_did_not_get_it_gets_later(failing: str) -> None:
+    stages, store = shaky()
+    await apply(stages, item(0, "a", title="tea"), item(1, "b", title="pot"))
+    await stages.writer.index()
+    store.failing = {failing}
+    await apply(stages, item(2, "c", title="cup"), item(3, "b"))
+    with pytest.raises(Unavailable):
+        await stages.writer.index()
+    store.failing = set()
+    await caught_up(stages)
+    assert await store.count() == 2
+    assert ("b" in stages.view, "c" in stages.view) == (False, True)
+
+
+async def test_the_last_word_on_an_item_counts() -> None:
+    stages, store = shaky()
+    await apply(stages, item(0, "a", title="tea"))
+    await apply(stages, item(1, "a"))
+    await apply(stages, item(2, "b", title="pot"))
+    await apply(stages, item(3, "b"))
+    await apply(stages, item(4, "b", title="pot"))
+    await stages.writer.index()
+    assert await store.count() == 1
+    assert await store.count() == len(stages.view)
+
+
+async def test_items_of_another_model_are_not_searched() -> None:
+    stages, store = shaky()
+    stages.view.fingerprint = "another"
+    await apply(stages, item(0, "a", title="tea"))
+    await stages.writer.index()
+    assert "a" in stages.view
+    assert await store.count() == 0
+
+
+async def test_a_shared_index_is_left_to_the_items_owner_until_it_lost_something() -> None:
+    stages = Stages(shared=True)
+    await apply(stages, item(0, "a", title="tea"), item(1, "b", title="pot"))
+    await stages.index.delete(["a", "b"])
+    await stages.writer.index()
+    assert await stages.index.count() == 0
+    stages.index._recoveries += 1
+    await stages.writer.index()
+    assert await stages.index.count() == 2
+
+
+class FakeConsumer:
+    """Hands over some batches, then nothing."""
+
+    def __init__(self, batches: Sequence[dict[TopicPartition, list[Any]]]) -> None:
+        self.batches = list(batches)
+
+    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+        return self.batches.pop(0) if self.batches else {}
+
+
+async def test_an_unreadable_record_or_an_index_away_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_engine.streaming.feed.AIOKafkaConsumer", lambda **_: SimpleNamespace())
+    stages, store = shaky()
+    published = await stages.catalogue.handle([item(0, "a", title="tea"), item(1, "b", title="pot")])
+    good = [record(at, each.value, key=each.key) for at, each in enumerate(published)]
+    place = TopicPartition("item-state", 0)
+    feed = Feed(KafkaSettings(), [Subscription("item-state", stages.writer.catalogue)], after=stages.writer.index)
+    bad = [record(5, b"\x63nonsense", key=b"x"), record(6, None, key=b"\xff")]
+    feed._consumer = FakeConsumer([{place: [good[0], *bad, good[1]]}])  # type: ignore[assignment]
+    store.failing = {"upsert"}
+    await feed._read()
+    assert ("a" in stages.view, "b" in stages.view, await store.count()) == (True, True, 0)
+    store.failing = set()
+    async with asyncio.timeout(10):
+        while await store.count() < 2:  # the index needs a moment to be asked again
+            await feed._read()
+            await asyncio.sleep(0)
