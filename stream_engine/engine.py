@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.errors import Unavailable
-from stream_engine.events import Interaction, Item, Models, Received, Recommendation, Source, Trigger
+from stream_engine.events import Interaction, Item, Models, Received, Recommendation, RecommendedItem, Source, Trigger
 from stream_engine.index.protocol import Index
 from stream_engine.items.updates import ItemUpdate, updates_of
 from stream_engine.items.view import ItemView
@@ -128,6 +128,10 @@ class Engine:
         question = question_of(user_id, state, now, size=self._ranking.size)
         (found,), _ = await self._candidates([taste_of(self._view, question)])
         return found
+
+    def chosen(self, found: Candidates) -> tuple[RecommendedItem, ...]:
+        """The list made of what was proposed."""
+        return self._pipeline.made(found)
 
     async def recommend(
         self,

@@ -13,6 +13,7 @@ from stream_engine import __version__
 from stream_engine.cli import dead_letters, model, show, topics
 from stream_engine.cli.demo import demo
 from stream_engine.cli.doctor import doctor
+from stream_engine.cli.evaluate import evaluate
 from stream_engine.cli.produce import produce
 from stream_engine.cli.settings import schemas, settings
 from stream_engine.cli.subscribe import subscribe
@@ -43,7 +44,7 @@ def options(context: typer.Context, config: Config = None) -> None:
     context.obj = config
 
 
-for command in (up, worker, demo, produce, subscribe, settings, doctor, schemas):
+for command in (up, worker, demo, produce, subscribe, evaluate, settings, doctor, schemas):
     app.command()(command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
