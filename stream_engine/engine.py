@@ -201,7 +201,10 @@ class Engine:
         for step in steps:
             interaction = step.received.interaction
             fresh = step.before is None or step.after.interactions > step.before.interactions
-            if fresh and self._is_lesson(interaction) and self._sampler.picks(step.received.source):
+            if not fresh or not self._is_lesson(interaction):
+                continue
+            self._ranker.notice(interaction, step.before)
+            if self._sampler.picks(step.received.source):
                 lessons.append(_Lesson(interaction.item_id or "", self._taste(step.received, step.before)))
         return lessons
 

@@ -27,7 +27,7 @@ class Columns:
     hashes: NDArray[np.uint32]  # of the item ids
     has_vector: Flags
     known: Flags  # has a catalogue record
-    available: Flags
+    shown: Flags  # has one, and is available
     first_seen: Times
     published_at: Times  # -inf where not given
     expires_at: Times  # inf where not given
@@ -76,7 +76,7 @@ def blank(*, dimensions: int, similar: int, neighbours: int, followers: int, hal
         hashes=np.zeros(0, np.uint32),
         has_vector=np.zeros(0, np.bool_),
         known=np.zeros(0, np.bool_),
-        available=np.zeros(0, np.bool_),
+        shown=np.zeros(0, np.bool_),
         first_seen=np.zeros(0),
         published_at=np.zeros(0),
         expires_at=np.zeros(0),

@@ -21,6 +21,7 @@ from stream_engine.vectors import Matrix, Vector, unit
 
 Rows = NDArray[np.signedinteger[Any]]  # (n,) row numbers
 SIMILAR = 16  # rows kept as nearest by text
+_ROOM = 1_024  # rows at first
 _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
 _UNSETTLED = 1_024  # items whose neighbours may wait to be looked at
@@ -45,7 +46,7 @@ class ItemView:
             neighbours=settings.neighbours,
             followers=settings.followers,
             half_lives=len(settings.half_lives),
-        )
+        ).grown(_ROOM)
         self.space = plain(dimensions)
         self.trending = [BestFew(_POOL) for _ in settings.half_lives]
         self.shelves: dict[str, BestFew] = {}  # the popular of a category
@@ -53,10 +54,12 @@ class ItemView:
         self.newest = BestFew(_POOL)  # by when they were taken up
         self.emerging = BestFew(_POOL)  # by their first click
         self._rows: dict[str, int] = {}
+        self.row = self._rows.get  # where an item stands, stubs included; None if never heard of
         self._interned: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._released: list[int] = []  # removed, other rows may still point to them
         self._clean: list[int] = []  # ready for another item
         self._unsettled: dict[int, ItemStatistics] = {}
+        self.timed = False  # whether any item ever had a time to appear or to go
         self._known = 0
         self._refit_at = _SPACE_FIRST
 
@@ -68,10 +71,6 @@ class ItemView:
         """Whether the catalogue holds the item."""
         row = self._rows.get(item_id)
         return row is not None and bool(self.columns.known[row])
-
-    def row(self, item_id: str) -> int | None:
-        """Where an item stands, stubs included; None if never heard of."""
-        return self._rows.get(item_id)
 
     def rows(self, item_ids: Iterable[str]) -> Rows:
         """The rows of those items that have one, in order."""
@@ -102,10 +101,11 @@ class ItemView:
         columns = self.columns
         self._known += not columns.known[row]
         columns.known[row] = True
-        columns.available[row] = record.available
+        columns.shown[row] = record.available
         columns.first_seen[row] = record.first_seen if record.published_at is None else record.published_at
         columns.published_at[row] = -math.inf if record.published_at is None else record.published_at
         columns.expires_at[row] = math.inf if record.expires_at is None else record.expires_at
+        self.timed |= record.published_at is not None or record.expires_at is not None
         self._file(row, record.categories)
         self._place(row, record.vector if record.fingerprint == self.fingerprint else None)
         self._offer(row)
@@ -168,7 +168,7 @@ class ItemView:
             return
         columns = self.columns
         self._known -= 1
-        columns.known[row] = columns.available[row] = columns.has_vector[row] = False
+        columns.known[row] = columns.shown[row] = columns.has_vector[row] = False
         self._file(row, ())
         for best in (*self.trending, self.newest, self.emerging):
             best.forget(row)
@@ -253,7 +253,7 @@ class ItemView:
         self.ids.append("")
         self.categories.append(())
         if row >= len(self.columns.known):
-            self.columns = self.columns.grown(max(1024, row * 3 // 2))
+            self.columns = self.columns.grown(row * 3 // 2)
         return row
 
     def _reclaim(self) -> None:

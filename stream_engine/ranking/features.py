@@ -13,13 +13,11 @@ from stream_engine.ranking.taste import Taste
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
 TEXT = ("like_profile", "like_last", "like_interest")
 REST = ("never_clicked", "age", "idle")
-_PROPOSED = ("together", "with_last", "lately", "after", "follows", "bridge", "again")
-FEATURES = (*_PROPOSED, *POPULARITY, *TEXT, *REST)
+FEATURES = (*STRENGTHS, *POPULARITY, *TEXT, *REST)
 FACTS = ("clicks_under_3", "clicks_under_10", "clicks_10_up", "within_hour", "after_week", "no_text")
 Features = NDArray[np.float32]  # (n, len(FEATURES))
 Facts = NDArray[np.float32]  # (len(FACTS),)
 
-_TAKEN = [STRENGTHS.index(name) for name in _PROPOSED]
 _GRAINS = np.array([0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 1.0], np.float32)  # strengths below which little matters
 _HOUR, _WEEK = 3_600.0, 604_800.0
 
@@ -33,7 +31,7 @@ def features_of(view: ItemView, found: Candidates) -> Features:
     age = np.maximum(now - columns.first_click[rows], 0.0)
     return np.concatenate(
         [
-            _logs(found.strengths[:, _TAKEN], _GRAINS),
+            _logs(found.strengths, _GRAINS),
             popularity(view, rows, idle),
             likeness(view, taste, rows),
             np.where(clicked, [~clicked, _logs(age, _HOUR), _logs(idle, _HOUR)], [[1.0], [0.0], [0.0]]).T,

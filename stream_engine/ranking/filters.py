@@ -8,62 +8,74 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.items.view import ItemView, Rows
+from stream_engine.ranking.habits import SOON, Habits
 from stream_engine.ranking.taste import Taste
 
 Flags = NDArray[np.bool_]
 Removed = Mapping[str, int]
-Filter = Callable[[ItemView, Taste, Rows], Flags]
-
-
-def known(view: ItemView, _: Taste, rows: Rows) -> Flags:
-    """In the catalogue."""
-    return (rows >= 0) & view.columns.known[rows]
+Filter = Callable[[ItemView, Taste, Rows], Flags | None]  # None: nothing to remove
 
 
 def available(view: ItemView, _: Taste, rows: Rows) -> Flags:
-    """Announced as available."""
-    return view.columns.available[rows]
+    """In the catalogue, and announced as available."""
+    flags: Flags = view.columns.shown[rows] & (rows >= 0)
+    return flags
 
 
-def current(view: ItemView, taste: Taste, rows: Rows) -> Flags:
+def current(view: ItemView, taste: Taste, rows: Rows) -> Flags | None:
     """Published and not expired at the moment of the question."""
+    if not view.timed:
+        return None
     columns, now = view.columns, taste.question.now
     flags: Flags = (columns.expires_at[rows] > now) & (columns.published_at[rows] <= now)
     return flags
 
 
-def asked_for(view: ItemView, taste: Taste, rows: Rows) -> Flags:
+def asked_for(view: ItemView, taste: Taste, rows: Rows) -> Flags | None:
     """Of one of the caller's categories, if any were named, and not excluded by the caller."""
     question = taste.question
-    fits = np.ones(len(rows), np.bool_)
-    if question.categories:
-        wanted = set(question.categories)
-        fits &= [not wanted.isdisjoint(view.categories[row]) for row in rows]
-    if question.exclude:
-        fits &= [view.ids[row] not in question.exclude for row in rows]
-    return fits
+    if not question.categories and not question.exclude:
+        return None
+    wanted = set(question.categories)
+    return np.array(
+        [
+            (not wanted or not wanted.isdisjoint(view.categories[row])) and view.ids[row] not in question.exclude
+            for row in rows.tolist()
+        ],
+        np.bool_,
+    )
 
 
-def unseen(view: ItemView, taste: Taste, rows: Rows) -> Flags:
-    """Not yet had by this user."""
-    seen = np.zeros(len(view.columns.known), np.bool_)
-    seen[taste.had] = True
+RULES: Mapping[str, Filter] = {"available": available, "current": current, "asked_for": asked_for}
+
+
+def unseen(view: ItemView, taste: Taste, rows: Rows, habits: Habits) -> Flags | None:
+    """Not had by this user, as far as people do not come back to what they had."""
+    hidden = taste.had[taste.ages < SOON] if habits.again_later else taste.had
+    if habits.again_soon:
+        hidden = taste.had[taste.ages >= SOON] if not habits.again_later else taste.had[:0]
+    gone = taste.question.left if not habits.again_later else taste.question.left[:0]
+    if not len(hidden) and not len(gone):
+        return None
+    seen = np.zeros(len(view.columns.shown), np.bool_)
+    seen[hidden] = True
     fresh: Flags = ~seen[rows]
-    if len(taste.question.left):
-        fresh &= ~np.isin(view.columns.hashes[rows], taste.question.left)
+    if len(gone):
+        fresh &= ~np.isin(view.columns.hashes[rows], gone)
     return fresh
 
 
-RULES: Mapping[str, Filter] = {"known": known, "available": available, "current": current, "asked_for": asked_for}
-
-
-def allowed(view: ItemView, taste: Taste, rows: Rows, *, seen_too: bool = False) -> tuple[Flags, Removed]:
-    """Which rows every filter keeps; a row counts for the first filter that removed it."""
-    filters = RULES if seen_too else {**RULES, "unseen": unseen}
+def allowed(view: ItemView, taste: Taste, rows: Rows, habits: Habits | None) -> tuple[Flags, Removed]:
+    """Which rows every filter keeps, seen ones too without habits; a row counts for the first that removed it."""
     keep = np.ones(len(rows), np.bool_)
+    left = len(rows)
     removed: dict[str, int] = {}
-    for name, each in filters.items():
-        before = int(np.count_nonzero(keep))
-        keep &= each(view, taste, rows)
-        removed[name] = before - int(np.count_nonzero(keep))
+    flags = {name: rule(view, taste, rows) for name, rule in RULES.items()}
+    if habits is not None:
+        flags["unseen"] = unseen(view, taste, rows, habits)
+    for name, each in flags.items():
+        if each is not None:
+            keep &= each
+        still = int(np.count_nonzero(keep))
+        removed[name], left = left - still, still
     return keep, removed

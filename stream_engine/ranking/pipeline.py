@@ -44,7 +44,7 @@ class Pipeline:
             near = self._view.rows(match.item_id for match in matches[1])
             self._view.remember_similar(int(taste.recent[0]), near)
         flat = [match for each in matches for match in each]
-        return gather(self._view, taste, flat, self._scratch)
+        return gather(self._view, taste, flat, habits=self._ranker.habits, scratch=self._scratch)
 
     def _stale(self, taste: Taste) -> bool:
         """Whether the last item's neighbours by text were found in a much smaller catalogue, or never."""
@@ -66,7 +66,13 @@ class Pipeline:
         return tuple(
             RecommendedItem(view.ids[row], rank, round(score, 6), origin, why)
             for rank, (row, score, origin, why) in enumerate(
-                zip(rows[chosen].tolist(), scores[chosen].tolist(), found.origins(chosen), reasons, strict=True),
+                zip(
+                    rows[chosen].tolist(),
+                    scores[chosen].tolist(),
+                    [(*found.proposers(position), "catalogue")[0] for position in chosen],
+                    reasons,
+                    strict=True,
+                ),
                 start=1,
             )
         )

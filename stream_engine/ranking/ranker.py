@@ -15,7 +15,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.events import Interaction
 from stream_engine.ranking.features import FACTS, FEATURES, Facts, Features
+from stream_engine.ranking.habits import Habits, noticed
+from stream_engine.users import UserState
 
 Scores = NDArray[np.float32]
 
@@ -58,6 +61,7 @@ class _Wire(msgspec.Struct, array_like=True):
     samples: int
     weights: bytes
     squares: bytes
+    habits: tuple[float, float, float]
 
 
 class Ranker:
@@ -67,6 +71,7 @@ class Ranker:
         self._rng = np.random.default_rng(seed)
         self._kept: list[Sample] = []
         self.samples = 0
+        self.habits = Habits()
         width = len(FEATURES) + len(FACTS)
         self._sizes = (len(FEATURES), HIDDEN * width, HIDDEN, HIDDEN)
         self._weights = np.zeros(sum(self._sizes), np.float32)
@@ -113,6 +118,12 @@ class Ranker:
         else:
             self._kept[self.samples % KEPT] = tamed
 
+    def notice(self, interaction: Interaction, before: UserState | None) -> None:
+        """Learn from a click whether people come back to what they had."""
+        if before is not None and interaction.item_id is not None:
+            times = np.frombuffer(before.times, "<u4")[::-1]
+            self.habits = noticed(self.habits, interaction.item_id, interaction.timestamp, before.items[::-1], times)
+
     def snapshot(self) -> bytes:
         """What was learnt, versioned."""
         wire = _Wire(
@@ -121,6 +132,7 @@ class Ranker:
             self.samples,
             self._weights.astype("<f4").tobytes(),
             self._squares.astype("<f4").tobytes(),
+            (self.habits.clicks, self.habits.soon, self.habits.later),
         )
         return msgspec.msgpack.encode(wire)
 

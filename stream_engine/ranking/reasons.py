@@ -72,8 +72,7 @@ def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, 
     none = np.full(len(rows), NOBODY)
     if not len(recent):
         return {**witnesses, "follows": none, "similar_to": none, "clicked_together": none}
-    weights = columns.together[recent] * columns.rarity[recent, None]
-    pairs = np.stack([np.where(columns.neighbours[recent] == row, weights, 0).max(axis=1) for row in rows], axis=1)
+    pairs = _pair_weights(view, recent, rows)
     mean = view.space.mean
     alike = (view.vectors(recent) - mean) @ (view.vectors(rows) - mean).T
     alike *= columns.has_vector[recent, None] * columns.has_vector[rows]
@@ -84,6 +83,18 @@ def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, 
         "similar_to": _strongest(recent, alike),
         "follows": np.where(follows, recent[0], NOBODY),
     }
+
+
+def _pair_weights(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float32]:
+    """How often each candidate was clicked together with each recent item, shape (recent, candidates)."""
+    columns = view.columns
+    order = np.argsort(rows)
+    near = columns.neighbours[recent]
+    column = order[np.searchsorted(rows, near, sorter=order).clip(max=len(rows) - 1)]
+    voice, place = np.nonzero(rows[column] == near)
+    weights = np.zeros((len(recent), len(rows)), np.float32)
+    weights[voice, column[voice, place]] = columns.together[recent[voice], place] * columns.rarity[recent[voice]]
+    return weights
 
 
 def _strongest(recent: Rows, weights: NDArray[np.floating]) -> NDArray[np.signedinteger]:

@@ -28,11 +28,12 @@ def diverse(
     worth = (1 - diversity) * (scores[pool] - scores[pool[-1]]) / span
     rows = vectors(pool)
     alike = rows @ rows.T
-    nearest = np.zeros(len(pool), np.float32)
+    alike *= -diversity
+    worst = np.zeros(len(pool), np.float32)  # penalty for what is most alike among the chosen
     chosen: list[int] = []
     for _ in range(count):
-        pick = int(np.argmax(worth - diversity * nearest))
+        pick = int((worth + worst).argmax())
         chosen.append(pick)
         worth[pick] = -np.inf
-        np.maximum(nearest, alike[pick], out=nearest)
+        np.minimum(worst, alike[pick], out=worst)
     return [int(position) for position in pool[chosen]]

@@ -24,6 +24,7 @@ class Taste:
     question: Question
     had: Rows  # every remembered item
     counts: Floats  # how often each was had
+    ages: NDArray[np.float64]  # seconds since each was had last
     since: float  # seconds since the last interaction; inf if there was none
     recent: Rows  # the last VOICES items met with favour: those that speak
     voices: Floats  # their weights
@@ -33,20 +34,27 @@ class Taste:
 def taste_of(view: ItemView, question: Question) -> Taste:
     """What the view knows of this user's items; an item speaks as it was met last."""
     counts: dict[int, int] = {}
+    times: list[int] = []
     speaking: list[int] = []
-    for item_id, liked in zip(question.items, question.liked, strict=True):
-        row = view.row(item_id)
+    lookup = view.row
+    for item_id, time, liked in zip(question.items, question.times, question.liked, strict=True):
+        row = lookup(item_id)
         if row is None:
             continue
-        if row not in counts and liked and len(speaking) < VOICES:
+        if row in counts:
+            counts[row] += 1
+            continue
+        counts[row] = 1
+        times.append(time)
+        if liked and len(speaking) < VOICES:
             speaking.append(row)
-        counts[row] = counts.get(row, 0) + 1
     recent = np.array(speaking, np.int64)
     voices = _FADING[: len(recent)]
     return Taste(
         question=question,
-        had=np.fromiter(counts, np.int64, len(counts)),
-        counts=np.fromiter(counts.values(), np.float32, len(counts)),
+        had=np.array(list(counts), np.int64),
+        counts=np.array(list(counts.values()), np.float32),
+        ages=question.now - np.array(times, np.float64),
         since=max(question.now - question.times[0], 0.0) if question.times else float("inf"),
         recent=recent,
         voices=voices,
