@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from stream_engine.events import Interaction, Item
 
 PRODUCTS = 3_000
 HOUSEHOLDS = 200  # few enough to come back within a minute of replay
+AT_ONCE = 20
 LIMITS = Limits(max_bytes=1 << 30)
 
 Value = TypeVar("Value")
@@ -52,8 +54,29 @@ def complete_journey(count: int) -> Replay:
     return Replay(
         name=f"Complete Journey: {PRODUCTS} products, {HOUSEHOLDS} households",
         items=tuple(product(row) for row in rows.to_dict("records")),
-        events=tuple(purchase(number, row) for number, row in enumerate(bought.to_dict("records"))),
+        events=tuple(taking_turns([purchase(number, row) for number, row in enumerate(bought.to_dict("records"))])),
     )
+
+
+def taking_turns(events: Sequence[Interaction], at_once: int = AT_ONCE) -> Iterator[Interaction]:
+    """The same interactions with `at_once` users taking turns; each user's own order is kept.
+
+    A till writes a basket down at one instant; replayed as it is, nobody could look at a list between two items.
+    """
+    baskets = deque(deque(group) for _, group in groupby(events, key=lambda event: event.user_id))
+    shopping: deque[deque[Interaction]] = deque()
+    while baskets or shopping:
+        while baskets and len(shopping) < at_once:
+            basket = baskets.popleft()
+            same = next((other for other in shopping if other[0].user_id == basket[0].user_id), None)
+            if same is None:
+                shopping.append(basket)
+            else:
+                same.extend(basket)
+        turn = shopping.popleft()
+        yield turn.popleft()
+        if turn:
+            shopping.append(turn)
 
 
 def product(row: dict[str, Any]) -> Item:

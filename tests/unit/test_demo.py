@@ -14,7 +14,7 @@ from stream_engine.codec import decode_interaction, decode_item, encode_interact
 from stream_engine.errors import BadConfiguration
 from stream_engine.events import Interaction, Models, Reason, Recommendation, RecommendedItem, Trigger
 from stream_engine.local import demo_page, demo_plot
-from stream_engine.local.demo_data import LIMITS, complete_journey, from_files
+from stream_engine.local.demo_data import LIMITS, complete_journey, from_files, taking_turns
 from stream_engine.local.demo_score import Score, Trending, percentile, running_mean, summary
 from stream_engine.local.stack import owned
 
@@ -164,11 +164,23 @@ def test_the_complete_journey_is_a_catalogue_and_its_purchases() -> None:
     assert all(item.title and item.text for item in replay.items)
     assert len(replay.events) == len({event.event_id for event in replay.events}) == 500
     assert {event.item_id for event in replay.events} <= ids
-    times = [event.timestamp for event in replay.events]
-    assert times == sorted(times)
+    for user in {event.user_id for event in replay.events}:
+        times = [event.timestamp for event in replay.events if event.user_id == user]
+        assert times == sorted(times)
     assert decode_item(encode_item(replay.items[0]), key=None, headers=(), timestamp=0.0, limits=LIMITS)
     again = encode_interaction(replay.events[0])
     assert decode_interaction(again, key=None, headers=(), timestamp=0.0, limits=LIMITS) == replay.events[0]
+
+
+@given(users=st.lists(st.sampled_from("abcde"), max_size=60), at_once=st.integers(1, 4))
+def test_users_take_turns_each_in_their_own_order(users: list[str], at_once: int) -> None:
+    events = [click(number, user) for number, user in enumerate(users)]
+    turns = list(taking_turns(events, at_once))
+    assert sorted(turns, key=lambda event: int(event.event_id[1:])) == events
+    for user in set(users):
+        assert [e for e in turns if e.user_id == user] == [e for e in events if e.user_id == user]
+    if len(set(users)) >= at_once:
+        assert len({event.user_id for event in turns[:at_once]}) == at_once
 
 
 def test_anyones_lines(tmp_path: Path) -> None:
