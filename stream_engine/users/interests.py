@@ -43,7 +43,7 @@ def capacity(dimensions: int, limit: int) -> int:
 def directions(interests: Sequence[Interest]) -> Matrix:
     """Unit rows, shape (k, d)."""
     rows = _rows(interests)
-    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    rows /= np.array(_norms(rows), np.float32)[:, None]
     return rows
 
 
@@ -67,11 +67,11 @@ def toward(
     if not interests:
         return rounded(added, phase)
     rows = _rows(interests)
-    products = _products(rows)
-    cosine, nearest = _nearest(rows, products, vector)
+    norms = _norms(rows)
+    cosine, nearest = _nearest(rows, norms, vector)
     if cosine < similarity and limit > 1:
         return reduced(interests, limit - 1, phase) + rounded(added, phase)
-    total = _sum(interests, rows, products, nearest) + added
+    total = _sum(rows, norms, interests, nearest) + added
     changed = interests[:nearest] + rounded(total, phase) + interests[nearest + 1 :]
     return reduced(changed, limit, phase)
 
@@ -81,13 +81,13 @@ def away(interests: tuple[Interest, ...], vector: Vector, weight: float, phase: 
     if not interests:
         return interests
     rows = _rows(interests)
-    products = _products(rows)
-    cosine, nearest = _nearest(rows, products, vector)
+    norms = _norms(rows)
+    cosine, nearest = _nearest(rows, norms, vector)
     length = interests[nearest].length
     taken = min(weight, length * cosine)
     if taken <= 0:
         return interests
-    rest = rounded(_sum(interests, rows, products, nearest) - vector * np.float32(taken), phase)
+    rest = rounded(_sum(rows, norms, interests, nearest) - vector * np.float32(taken), phase)
     if rest and rest[0].length < SPENT * length:
         rest = ()
     return interests[:nearest] + rest + interests[nearest + 1 :]
@@ -97,9 +97,9 @@ def reduced(interests: tuple[Interest, ...], limit: int, phase: int) -> tuple[In
     """At most `limit` of them, by merging the two that lose least length, again and again."""
     while len(interests) > max(limit, 1):
         rows = _rows(interests)
-        products = _products(rows)
-        one, other = _closest(interests, products)
-        merged = _sum(interests, rows, products, one) + _sum(interests, rows, products, other)
+        norms = _norms(rows)
+        one, other = _closest(rows, norms, interests)
+        merged = _sum(rows, norms, interests, one) + _sum(rows, norms, interests, other)
         rest = interests[:one] + interests[one + 1 : other] + interests[other + 1 :]
         interests = rest + rounded(merged, phase)
     return interests[:limit]
@@ -111,7 +111,8 @@ def rounded(total: Vector, phase: int) -> tuple[Interest, ...]:
     if not GONE < length < math.inf:
         return ()
     start = phase % PERIOD
-    scale = TOP / max(float(total.max()), -float(total.min()))
+    sizes = np.abs(total)
+    scale = TOP / float(sizes[sizes.argmax()])
     steps = np.floor(total * scale + _THRESHOLDS[start : start + len(total)])
     return (Interest(steps.astype(np.int8).tobytes(), length),)
 
@@ -122,30 +123,30 @@ def _rows(interests: Sequence[Interest]) -> Matrix:
     return stored.astype(np.float32).reshape(len(interests), -1)
 
 
-def _products(rows: Matrix) -> list[list[float]]:
-    products: list[list[float]] = (rows @ rows.T).tolist()
-    return products
+def _norms(rows: Matrix) -> list[float]:
+    return [math.sqrt(square) for square in np.einsum("ij,ij->i", rows, rows).tolist()]
 
 
-def _sum(interests: Sequence[Interest], rows: Matrix, products: list[list[float]], place: int) -> Vector:
+def _sum(rows: Matrix, norms: list[float], interests: Sequence[Interest], place: int) -> Vector:
     """The sum one interest stands for."""
-    total: Vector = rows[place] * np.float32(interests[place].length / math.sqrt(products[place][place]))
+    total: Vector = rows[place] * np.float32(interests[place].length / norms[place])
     return total
 
 
-def _nearest(rows: Matrix, products: list[list[float]], vector: Vector) -> tuple[float, int]:
+def _nearest(rows: Matrix, norms: list[float], vector: Vector) -> tuple[float, int]:
     """Cosine and place of the interest nearest to a unit vector."""
     dots = (rows @ vector).tolist()
-    return max((dot / math.sqrt(products[place][place]), place) for place, dot in enumerate(dots))
+    return max((dot / norm, place) for place, (dot, norm) in enumerate(zip(dots, norms, strict=True)))
 
 
-def _closest(interests: Sequence[Interest], products: list[list[float]]) -> tuple[int, int]:
+def _closest(rows: Matrix, norms: list[float], interests: Sequence[Interest]) -> tuple[int, int]:
     """The pair whose sum is least shorter than both together."""
+    products = (rows @ rows.T).tolist()
 
     def loss(pair: tuple[int, int]) -> float:
         one, other = pair
         a, b = interests[one].length, interests[other].length
-        cosine = products[one][other] / math.sqrt(products[one][one] * products[other][other])
+        cosine = products[one][other] / (norms[one] * norms[other])
         return a + b - math.sqrt(max(a * a + b * b + 2 * a * b * cosine, 0.0))
 
     return min(combinations(range(len(interests)), 2), key=loss)
