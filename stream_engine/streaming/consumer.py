@@ -215,4 +215,5 @@ class ChunkApp(faust.App):
         del logger
         self.positions.close()
         await self.finish()
-        await asyncio.shield(consumer.commit())
+        if not await asyncio.shield(consumer.commit()):  # it may have waited for one that began with less
+            await asyncio.shield(consumer.commit())

@@ -1,0 +1,145 @@
+"""Fails when what we override or rely on in Faust and aiokafka changes upstream (see streaming/consumer.py).
+
+After an upgrade: read the upstream difference of what is named, re-check what stands beside it, run the fault scenarios
+(`make test-faults ARGS="--minutes 15"`), then put the new hash here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Iterator
+from contextvars import ContextVar
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from faust.streams import _current_event
+from faust.transport.consumer import Consumer
+
+from stream_engine.streaming.consumer import BytesTable, ChunkApp, ChunkConsumer, ChunkTransport
+
+CONSUMER = "faust.transport.consumer:Consumer."
+THREADED = "faust.transport.consumer:ThreadDelegateConsumer."
+DRIVER = "faust.transport.drivers.aiokafka:"
+APP = "faust.app.base:App."
+
+UPSTREAM = {
+    CONSUMER + "getmany": ("4b168d84882a70d6", "our getmany delivers, and withholds, under the same conditions"),
+    CONSUMER + "_wait_next_records": ("6218e1969a636b3f", "getmany: what comes back, None or empty included"),
+    CONSUMER + "_drain_messages": ("44a2500309e83c63", "one drain task; a read offset of None delivers whatever comes"),
+    CONSUMER + "on_buffer_full": ("c8961679e0bcdce5", "getmany: partitions with full buffers stay deliverable"),
+    CONSUMER + "on_buffer_drop": ("4b57e8a418d5ad9c", "getmany: and come back"),
+    CONSUMER + "_filter_tps_with_pending_acks": ("f6f9239774234e7e", "the partitions a commit asks _new_offset for"),
+    CONSUMER + "_new_offset": ("1d2c7ea89a7ad4f1", "what is committed: the next offset to read"),
+    CONSUMER + "_should_commit": ("5ce941793947ad42", "a position that moved is committed"),
+    CONSUMER + "_add_gap": ("4df2573ded7c1c2c", "gaps are not used for anything but _new_offset"),
+    CONSUMER + "_commit_tps": ("a20e230b05ae8b15", "commits come from _new_offset alone"),
+    CONSUMER + "_filter_committable_offsets": ("dc5e9baf5d994485", "commits come from _new_offset alone"),
+    CONSUMER + "_commit_offsets": ("1a69799041188441", "only what is still assigned is committed"),
+    CONSUMER + "commit": ("a354437baaa08bf8", "False when it only waited for another one"),
+    CONSUMER + "on_stop": ("45b1d2210ce2b526", "a stop commits nothing but our positions"),
+    CONSUMER + "perform_seek": ("0e8c130ff4b0afd8", "begins our epoch by seek_to_committed"),
+    CONSUMER + "stop_flow": ("cf7e875a2b0d40e8", "flow_active is off from a rebalance's start to perform_seek"),
+    CONSUMER + "resume_flow": ("db59630f25b5819b", "and on after it"),
+    CONSUMER + "on_partitions_revoked": ("d04b7ae72c6fc206", "awaits the app, which lets chunks in hand end"),
+    THREADED + "_getmany": ("f9d47aa9010b5ff2", "our _getmany leaves out what may not be fetched"),
+    THREADED + "seek_to_committed": ("f1d483b861b0328b", "our epoch begins with what it returns"),
+    THREADED + "seek_wait": ("e9db5bbc4ceb2543", "seeks in the consumer's own thread, in order"),
+    THREADED + "threadsafe_partitions_revoked": ("6c55d67e9eb06ca5", "the thread waits for the chunks in hand"),
+    DRIVER + "ConsumerRebalanceListener": ("f3d04f29dfb3f716", "a rebalance tells the app before it joins again"),
+    DRIVER + "Consumer._to_message": ("7c24f6511b2fcef7", "a message whose value we replace by a chunk"),
+    DRIVER + "AIOKafkaConsumerThread._seek_wait": ("9d221e816d940467", "a seek is done when it returns"),
+    DRIVER + "AIOKafkaConsumerThread._fetch_records": ("39a2c6c79fc1455a", "only active partitions are fetched"),
+    DRIVER + "AIOKafkaConsumerThread._commit": ("932852ce7a23f658", "commits of a lost generation fail, not crash"),
+    "faust.transport.conductor:ConductorCompiler.build": ("837cf521368c1ee4", "one queue, in order, for each agent"),
+    APP + "_on_partitions_revoked": ("d5c895bbe57dc73a", "_consumer_wait_empty is awaited with the flow stopped"),
+    APP + "_on_partitions_assigned": ("de932b7927db85b3", "recovery follows, and perform_seek after it"),
+    APP + "_stop_consumer": ("55854a5de12c3f52", "a stop awaits _consumer_wait_empty before it leaves the group"),
+    APP + "_consumer_wait_empty": ("6bc313c48c064b16", "ours: finish the chunks in hand, then commit"),
+    APP + "_new_transport": ("42db531312dd776f", "ours: the transport with our consumer"),
+    APP + "on_stop": ("bfe5a933defb2324", "_stop_consumer comes first"),
+    "faust.tables.recovery:Recovery._resume_streams": ("d986a6710c1aca98", "perform_seek before the flow resumes"),
+    "faust.tables.recovery:Recovery.on_recovery_completed": (
+        "6ef567acf072e46d",
+        "perform_seek before the flow resumes",
+    ),
+    "faust.tables.base:Collection.apply_changelog_batch": ("b980a78d3ae9b1e8", "recovery reads raw keys and values"),
+    "faust.tables.base:Collection.partition_for_key": ("3b2291811b8dd791", "the partition of the current event"),
+    "faust.tables.table:Table.on_key_set": ("a370e35ca55c2c7e", "what BytesTable leaves out: the changelog"),
+    "faust.stores.memory:Store": ("83ceb1145af05eae", "BytesTable reads and writes `data` directly"),
+    "faust.streams:current_event": ("3b821f1a78d86a58", "stores on disk take the partition from here"),
+    "faust.streams:Stream.noack": ("921a6f5c674d32d4", "agents acknowledge nothing"),
+    "aiokafka.consumer.consumer:AIOKafkaConsumer.seek": ("a9430f1f3b9ac419", "drops what was fetched for elsewhere"),
+    "aiokafka.consumer.consumer:AIOKafkaConsumer.seek_to_committed": ("f6cd85c8b70a4ccf", "None where none"),
+    "aiokafka.consumer.fetcher:Fetcher.fetched_records": ("be4348896b9b66af", "in order, nothing left out"),
+    "aiokafka.producer.producer:AIOKafkaProducer.send": ("08ce81263f439838", "sizes refused before a batch is made"),
+    "aiokafka.producer.sender:SendProduceReqHandler": ("708c9da866caf440", "idempotent batches are tried for ever"),
+    "aiokafka.partitioner:DefaultPartitioner": ("37af0b3aa6871f16", "partitions are the Java client's"),
+    "aiokafka.partitioner:murmur2": ("62179ca184949379", "partitions are the Java client's"),
+}
+STREAM_ITERATOR = ("0041622f4a251188", "events of an older generation are skipped, one at a time otherwise")
+
+
+def found(name: str) -> Any:
+    module, _, path = name.partition(":")
+    value: Any = importlib.import_module(module)
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def complaint(name: str, now: str, recheck: str) -> str:
+    return f"{name} has changed upstream (now {now}). Re-check in stream_engine/streaming/consumer.py: {recheck}"
+
+
+@pytest.mark.parametrize("name", UPSTREAM)
+def test_what_we_rely_on_is_as_we_know_it(name: str) -> None:
+    known, recheck = UPSTREAM[name]
+    now = digest(inspect.getsource(found(name)))
+    assert now == known, complaint(name, now, recheck)
+
+
+def test_the_compiled_stream_iterator_is_as_we_know_it() -> None:
+    known, recheck = STREAM_ITERATOR
+    now = digest(files("faust._cython").joinpath("streams.pyx").read_text())
+    assert now == known, complaint("faust/_cython/streams.pyx", now, recheck)
+
+
+def overrides() -> Iterator[tuple[type, str, Any]]:
+    """Our class, the name, and the upstream definition it replaces."""
+    for ours in (ChunkConsumer, ChunkApp, ChunkTransport, BytesTable):
+        for name, member in vars(ours).items():
+            if not name.startswith("__") and inspect.isfunction(member):
+                upstream = next((vars(base)[name] for base in ours.__mro__[1:] if name in vars(base)), None)
+                if upstream is not None:
+                    yield ours, name, upstream
+
+
+OVERRIDES = {f"{ours.__name__}.{name}": (getattr(ours, name), upstream) for ours, name, upstream in overrides()}
+
+
+def test_we_know_what_we_override() -> None:
+    """A method added to ours that hides one of Faust's belongs into UPSTREAM too."""
+    hashed = {found(name) for name in UPSTREAM if inspect.isfunction(found(name))}
+    assert len(OVERRIDES) >= 8
+    assert {name for name, (_, upstream) in OVERRIDES.items() if upstream not in hashed} == set()
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_overrides_are_called_as_upstream_calls_them(name: str) -> None:
+    ours, upstream = OVERRIDES[name]
+    theirs = inspect.unwrap(upstream)
+    assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
+    assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
+    assert inspect.isasyncgenfunction(ours) == inspect.isasyncgenfunction(theirs)
+
+
+def test_the_fields_we_touch_are_there() -> None:
+    assert {"_read_offset", "_buffered_partitions", "flow_active"} <= set(inspect.get_annotations(Consumer))
+    assert isinstance(_current_event, ContextVar)
