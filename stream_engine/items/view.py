@@ -212,7 +212,7 @@ class ItemView:
         columns.steps[row] = step
         columns.codes[row] = np.rint(given / step) if step > 0 else 0
         columns.asked[row] = 0
-        columns.norms[row] = self.space.norms(given[None])[0]
+        columns.norms[row] = self.space.norms(self.vectors(np.array([row])))[0]
         if step > 0 and self._known >= self._refit_at:
             self._refit()
 

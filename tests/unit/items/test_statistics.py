@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_engine.errors import PoisonEvent
+from stream_engine.events import Source
+from stream_engine.items.statistics import (
+    ItemStatistics,
+    decay,
+    decode_statistics,
+    encode_statistics,
+    observe,
+)
+from stream_engine.items.updates import ItemUpdate, decode_updates, encode_updates, updates_of
+from stream_engine.settings import StatisticsSettings
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "items"
+SETTINGS = StatisticsSettings(half_lives=(10.0, 100.0), lately=50.0, neighbours=4, followers=2)
+EXAMPLE = ItemStatistics(
+    updated=120.0,
+    landmark=100.0,
+    clicks=3.0,
+    first_click=100.0,
+    last_click=115.0,
+    popularity=(1.5, 2.75),
+    pairs=2.71,
+    followed=2.0,
+    together={"b": 1.9, "c": 0.81},
+    lately={"b": 2.1, "c": 0.5},
+    after={"b": 1.0, "c": 0.0},
+    followers={"b": 1.0},
+    watermarks={0: 7, 3: 12},
+)
+UPDATES = (
+    ItemUpdate("a", 3, 12, 115.5, 1.0, (("b", 1.0), ("c", 0.9))),
+    ItemUpdate("b", 3, 12, 115.5, later=(("a", 1.0),), follower="a"),
+)
+
+
+def counted(*updates: ItemUpdate) -> ItemStatistics | None:
+    stats = None
+    for update in updates:
+        stats = observe(stats, update, SETTINGS)
+    return stats
+
+
+def clicked(offset: int, timestamp: float, *earlier: str, partition: int = 0) -> ItemUpdate:
+    pairs = tuple((other, 0.9**distance) for distance, other in enumerate(earlier))
+    return ItemUpdate("a", partition, offset, timestamp, 1.0, pairs)
+
+
+def test_a_click_pairs_both_ways_and_only_the_last_is_followed() -> None:
+    updates = updates_of("a", ["b", "c"], source=Source("t", 2, 5), timestamp=9.0, weight=1.0, fade=0.5)
+    assert updates == [
+        ItemUpdate("a", 2, 5, 9.0, 1.0, earlier=(("b", 1.0), ("c", 0.5))),
+        ItemUpdate("b", 2, 5, 9.0, later=(("a", 1.0),), follower="a"),
+        ItemUpdate("c", 2, 5, 9.0, later=(("a", 0.5),)),
+    ]
+
+
+def test_an_item_is_no_neighbour_or_follower_of_itself() -> None:
+    updates = updates_of("a", ["a", "b"], source=Source("t", 0, 0), timestamp=9.0, weight=1.0, fade=0.5)
+    assert updates == [
+        ItemUpdate("a", 0, 0, 9.0, 1.0, earlier=(("b", 0.5),)),
+        ItemUpdate("b", 0, 0, 9.0, later=(("a", 0.5),)),
+    ]
+
+
+def test_popularity_decays_by_event_time_whatever_the_order() -> None:
+    stats = counted(clicked(0, 0.0), clicked(1, 30.0), clicked(2, 20.0))
+    assert stats is not None
+    assert stats.popularity == pytest.approx(
+        [sum(decay(30.0 - at, half) for at in (0.0, 20.0, 30.0)) for half in SETTINGS.half_lives]
+    )
+    assert (stats.first_click, stats.last_click, stats.clicks) == (0.0, 30.0, 3.0)
+
+
+def test_recent_pairs_decay_through_a_change_of_landmark() -> None:
+    times = [0.0, 40.0, 50.0 * 45, 50.0 * 46]
+    stats = counted(*(clicked(offset, at, "b") for offset, at in enumerate(times)))
+    assert stats is not None
+    assert stats.landmark > 0.0
+    now = stats.lately["b"] * decay(stats.updated - stats.landmark, SETTINGS.lately)
+    assert now == pytest.approx(sum(decay(times[-1] - at, SETTINGS.lately) for at in times))
+
+
+def test_neighbours_are_bounded_and_the_frequent_stay() -> None:
+    clicks = [clicked(offset, float(offset), "often", f"once{offset}") for offset in range(50)]
+    stats = counted(*clicks)
+    assert stats is not None
+    assert len(stats.together) <= 5
+    assert list(stats.together) == list(stats.lately) == list(stats.after)
+    assert stats.together["often"] == 50.0
+    assert "once49" in stats.together
+    assert stats.pairs == pytest.approx(50 * 1.9)
+
+
+def test_directions_are_kept_apart() -> None:
+    stats = counted(clicked(0, 0.0, "b"), ItemUpdate("a", 0, 1, 1.0, later=(("b", 0.9),), follower="b"))
+    assert stats is not None
+    assert stats.together["b"] == pytest.approx(1.9)
+    assert stats.after["b"] == pytest.approx(0.9)
+    assert (stats.followers, stats.followed, stats.clicks) == ({"b": 1.0}, 1.0, 1.0)
+
+
+places = st.lists(st.tuples(st.integers(0, 2), st.floats(0, 1e4), st.sampled_from("bcdefgh")), min_size=1, max_size=25)
+
+
+@given(places, st.data())
+def test_any_redelivery_changes_nothing(clicks: list[tuple[int, float, str]], data: st.DataObject) -> None:
+    """From any offset on, any partition may be delivered again from an earlier one."""
+    offsets = dict.fromkeys(range(3), 0)
+    updates = []
+    for partition, timestamp, other in clicks:
+        updates.append(clicked(offsets[partition], timestamp, other, partition=partition))
+        offsets[partition] += 1
+    stats = counted(*updates)
+    again = data.draw(st.lists(st.sampled_from(updates), max_size=10))
+    for update in again:
+        assert observe(stats, update, SETTINGS) is stats
+
+
+def test_golden_bytes_still_decode() -> None:
+    assert decode_statistics((GOLDEN / "statistics-v1.bin").read_bytes()) == EXAMPLE
+    assert decode_updates((GOLDEN / "updates-v1.bin").read_bytes()) == UPDATES
+
+
+def test_bytes_round_trip() -> None:
+    assert decode_statistics(encode_statistics(EXAMPLE)) == EXAMPLE
+    assert decode_updates(encode_updates(UPDATES)) == UPDATES
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_value_or_poison(data: bytes) -> None:
+    for decode in (decode_statistics, decode_updates):
+        for each in (data, b"\x01" + data):
+            try:
+                decode(each)
+            except PoisonEvent:
+                continue

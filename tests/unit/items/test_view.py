@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from stream_engine.items.bounded import BestFew
+from stream_engine.items.record import CatalogueRecord
+from stream_engine.items.space import fitted, plain
+from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.view import ItemView
+from stream_engine.settings import StatisticsSettings
+from stream_engine.users import item_hash
+from stream_engine.vectors import Vector, unit
+
+SETTINGS = StatisticsSettings(half_lives=(10.0, 100.0), neighbours=3, followers=2)
+
+
+def new_view(dimensions: int = 8) -> ItemView:
+    return ItemView(dimensions, SETTINGS, fingerprint="m")
+
+
+def record(item_id: str, vector: Vector | None = None, **fields: object) -> CatalogueRecord:
+    return CatalogueRecord(item_id, vector=vector, fingerprint="m", **fields)
+
+
+def stats(clicks: float = 1.0, at: float = 50.0, **fields: object) -> ItemStatistics:
+    return ItemStatistics(
+        updated=at,
+        landmark=at,
+        clicks=clicks,
+        first_click=at,
+        last_click=at,
+        popularity=(clicks, clicks),
+        pairs=sum(fields.get("together", {}).values()),
+        lately=fields.get("together", {}),
+        after=fields.get("together", {}),
+        **fields,
+    )
+
+
+def neighbours(view: ItemView, item_id: str) -> dict[str, float]:
+    row = view.row(item_id)
+    view.settle([row])
+    columns = view.columns
+    pairs = zip(columns.neighbours[row].tolist(), columns.together[row].tolist(), strict=True)
+    return {view.ids[other]: weight for other, weight in pairs if other >= 0}
+
+
+def test_items_come_change_and_go() -> None:
+    view = new_view()
+    view.put(record("a"))
+    view.put(record("b", available=False))
+    view.put(record("a", categories=("x",)))
+    assert len(view) == 2
+    assert "a" in view
+    assert view.categories[view.row("a")] == ("x",)
+    view.remove("a")
+    view.remove("nobody")
+    assert len(view) == 1
+    assert "a" not in view
+    assert [view.ids[row] for row in view.all_rows()] == ["b"]
+
+
+def test_vectors_keep_their_direction_and_another_models_are_not_taken() -> None:
+    rng = np.random.default_rng(1)
+    vector = unit(rng.normal(size=384).astype(np.float32))
+    view = new_view(384)
+    view.put(record("a", vector))
+    assert view.vector("a") @ vector > 0.9999
+    view.put(CatalogueRecord("b", vector=vector, fingerprint="other"))
+    assert view.vector("b") is None
+    assert view.vector("nobody") is None
+
+
+@pytest.mark.parametrize("bad", [np.zeros(8, np.float32), np.full(8, np.nan, np.float32)])
+def test_a_vector_of_zeros_or_nan_is_none(bad: Vector) -> None:
+    view = new_view()
+    view.put(record("a", bad))
+    assert view.vector("a") is None
+    assert np.isfinite(view.columns.norms[view.row("a")])
+
+
+def test_the_strongest_neighbours_are_seen_even_before_they_are_announced() -> None:
+    view = new_view()
+    view.put_statistics("a", stats(together={"b": 1.0, "c": 3.0, "d": 2.0, "e": 0.5}, followers={"c": 2.0}))
+    assert neighbours(view, "a") == {"c": 3.0, "d": 2.0, "b": 1.0}
+    assert len(view) == 0
+    view.put(record("c"))
+    assert neighbours(view, "a") == {"c": 3.0, "d": 2.0, "b": 1.0}
+    row = view.row("a")
+    assert view.columns.followers[row].tolist() == [view.row("c"), -1]
+
+
+def test_a_reused_row_is_nobodys_neighbour() -> None:
+    view = new_view()
+    view.put(record("a"))
+    gone = [f"gone{number}" for number in range(80)]
+    for item_id in gone:
+        view.put(record(item_id))
+    view.put_statistics("a", stats(together={gone[3]: 1.0}))
+    assert neighbours(view, "a") == {gone[3]: 1.0}
+    rows = {view.row(item_id) for item_id in gone}
+    for item_id in gone:
+        view.remove(item_id)
+    view.put(record("fresh"))
+    assert view.row("fresh") in rows
+    assert neighbours(view, "a") == {}
+    assert view.row(gone[3]) is None
+
+
+def test_an_item_that_comes_back_keeps_its_neighbours() -> None:
+    view = new_view()
+    view.put(record("a"))
+    view.put(record("b"))
+    view.put_statistics("a", stats(together={"b": 1.0}))
+    view.remove("b")
+    view.put(record("b"))
+    assert neighbours(view, "a") == {"b": 1.0}
+
+
+def test_the_popular_are_ranked_as_of_now_not_as_of_their_last_click() -> None:
+    view = new_view()
+    for item_id in ("old", "young", "never"):
+        view.put(record(item_id, categories=("all", item_id)))
+    view.put_statistics("old", stats(clicks=8.0, at=0.0))
+    view.put_statistics("young", stats(clicks=2.0, at=50.0))
+    fast, slow = [[view.ids[row] for row in best.rows()] for best in view.trending]
+    assert fast == ["young", "old"]  # 8 clicks 5 half-lives ago are worth a quarter
+    assert slow == ["old", "young"]
+    assert [view.ids[row] for row in view.shelves["all"].rows()] == ["old", "young"]
+    assert view.category_sizes["all"] == 3
+    view.remove("old")
+    assert [view.ids[row] for row in view.trending[1].rows()] == ["young"]
+
+
+def test_statistics_may_come_before_the_item() -> None:
+    view = new_view()
+    view.put_statistics("a", stats())
+    assert len(view.trending[0].rows()) == 0
+    view.put(record("a"))
+    assert [view.ids[row] for row in view.trending[0].rows()] == ["a"]
+
+
+def test_many_items_keep_their_facts_while_the_view_grows() -> None:
+    view = new_view()
+    for number in range(3_000):
+        view.put(record(f"i{number}", first_seen=float(number)))
+    assert len(view) == 3_000
+    assert view.columns.first_seen[view.row("i17")] == 17.0
+    assert view.ids[view.newest.rows()[0]] == "i2999"
+
+
+def test_hashes_are_those_of_the_users_state() -> None:
+    view = new_view()
+    view.put(record("ä"))
+    assert view.columns.hashes[view.row("ä")] == item_hash("ä") == crc32("ä".encode())
+
+
+def test_a_row_costs_less_than_two_and_a_half_kilobytes() -> None:
+    assert ItemView(384, StatisticsSettings()).columns.bytes_per_row <= 2_200  # and some 250 for the id
+
+
+def test_the_best_few_are_the_best() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.permutation(5_000)
+    best = BestFew(50)
+    for row, score in enumerate(scores.tolist()):
+        best.offer(row, score)
+    expected = np.argsort(-scores)[:50]
+    assert set(best.rows().tolist()) == set(expected.tolist())
+    best.forget(int(expected[0]))
+    assert int(expected[0]) not in best.rows()
+
+
+def test_probes_are_cosines_in_the_whitened_space() -> None:
+    rng = np.random.default_rng(5)
+    rows = unit((rng.normal(size=(500, 16)) * np.linspace(3, 0.1, 16) + 1.0).astype(np.float32))
+    space = fitted(rows)
+    spread, axes = np.linalg.eigh(space.metric.astype(np.float64))
+    whitened = (rows - space.mean) @ (axes * np.sqrt(spread))
+    whitened /= np.linalg.norm(whitened, axis=1, keepdims=True)
+    probe = space.probes(rows[:1] - space.mean)[0]
+    cosines = (rows - space.mean) @ probe / space.norms(rows)
+    assert cosines == pytest.approx(whitened @ whitened[0], abs=1e-4)
+    assert np.abs(cosines[1:]).mean() < np.abs(rows[1:] @ rows[0]).mean()
+
+
+def test_before_there_are_texts_cosines_are_plain() -> None:
+    rows = unit(np.random.default_rng(2).normal(size=(5, 8)).astype(np.float32))
+    space = plain(8)
+    assert rows @ space.probes(rows[:1])[0] / space.norms(rows) == pytest.approx(rows @ rows[0], abs=1e-6)
+
+
+def test_the_space_is_fitted_once_there_are_texts() -> None:
+    rng = np.random.default_rng(4)
+    view = new_view(8)
+    for number in range(70):
+        view.put(record(f"i{number}", unit((rng.normal(size=8) + 2.0).astype(np.float32))))
+    assert np.linalg.norm(view.space.mean) > 0.5
+    rows = view.all_rows()
+    assert view.columns.norms[rows] == pytest.approx(view.space.norms(view.vectors(rows)), abs=1e-5)
