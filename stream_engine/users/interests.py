@@ -141,12 +141,11 @@ def _nearest(rows: Matrix, norms: list[float], vector: Vector) -> tuple[float, i
 
 def _closest(rows: Matrix, norms: list[float], interests: Sequence[Interest]) -> tuple[int, int]:
     """The pair whose sum is least shorter than both together."""
-    products = (rows @ rows.T).tolist()
 
     def loss(pair: tuple[int, int]) -> float:
         one, other = pair
         a, b = interests[one].length, interests[other].length
-        cosine = products[one][other] / (norms[one] * norms[other])
+        cosine = float(np.vdot(rows[one], rows[other])) / (norms[one] * norms[other])
         return a + b - math.sqrt(max(a * a + b * b + 2 * a * b * cosine, 0.0))
 
     return min(combinations(range(len(interests)), 2), key=loss)
