@@ -138,6 +138,6 @@ def _send(producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[asyncio.Fut
         key=record.key,
         partition=record.partition,
         timestamp_ms=record.timestamp_ms,
-        headers=record.headers,
+        headers=list(record.headers),
     )
     return sending
