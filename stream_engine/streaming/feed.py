@@ -90,7 +90,7 @@ class ViewWriter:
         view = self._view
         vectors = view.vectors(np.array(rows))
         return [
-            Point(view.ids[row], vector, bool(view.columns.available[row]), view.categories[row])
+            Point(view.ids[row], vector, bool(view.columns.shown[row]), view.categories[row])
             for row, vector in zip(rows, vectors, strict=True)
         ]
 

@@ -33,20 +33,19 @@ class Abandoned(StreamEngineError):
 class Stage:
     """What is done with the records of one topic: `handle` returns all that is to be published, and sends nothing.
 
-    `forget` drops what it remembers beyond its table, before partitions move; stages of one table share a `turn`.
+    `forget` drops what it remembers beyond its table, before partitions move; stages of one table share a `turn`. With
+    `linger` (seconds) chunks are gathered for so long and handled together.
     """
 
     name: str
     handle: Handle
     forget: Callable[[], None] = lambda: None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    linger: float = 0.0
 
 
 class Guard:
-    """Applies one topic's chunks: all effects of a chunk reach the broker, then its position moves; or neither.
-
-    With `linger` (seconds) chunks are gathered for so long and applied together.
-    """
+    """Applies one topic's chunks: all effects of a chunk reach the broker, then its position moves; or neither."""
 
     def __init__(
         self,
@@ -57,7 +56,6 @@ class Guard:
         dead_letters: str,
         may_write: Callable[[], None],
         metrics: Metrics,
-        linger: float = 0.0,
         max_pause: float = 2.0,
     ) -> None:
         self._stage = stage
@@ -66,7 +64,6 @@ class Guard:
         self._dead_letters = dead_letters
         self._may_write = may_write
         self._metrics = metrics
-        self._linger = linger
         self._max_pause = max_pause
         self._give_up = asyncio.Event()
         self._gathered: list[Chunk] = []
@@ -80,9 +77,14 @@ class Guard:
             self._metrics.rewinds.inc(lost)
             return not lost
         self._gathered.append(chunk)
-        if self._linger == 0 or len(self._gathered) >= GATHER_AT_MOST:
+        if self._stage.linger == 0 or len(self._gathered) >= GATHER_AT_MOST:
             await self.flush()
         return True
+
+    @property
+    def lingers(self) -> bool:
+        """Whether chunks wait for others, so that somebody must run `linger`."""
+        return self._stage.linger > 0
 
     async def flush(self) -> None:
         """Apply what is gathered."""
@@ -105,7 +107,7 @@ class Guard:
     async def linger(self) -> None:
         """Flush every `linger` seconds, for ever."""
         while True:
-            await asyncio.sleep(self._linger)
+            await asyncio.sleep(self._stage.linger)
             await self.flush()
 
     async def finish(self) -> None:

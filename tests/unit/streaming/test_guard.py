@@ -34,7 +34,7 @@ class World:
         self.positions: Positions = started(*partitions)
         self.publisher = publisher or FakePublisher()
         self.metrics = Metrics(CollectorRegistry())
-        self.stage = handle if isinstance(handle, Stage) else Stage("clicks", handle)
+        self.stage = handle if isinstance(handle, Stage) else Stage("clicks", handle, linger=options.pop("linger", 0.0))
         self.guard = Guard(
             self.stage,
             positions=self.positions,

@@ -1,0 +1,121 @@
+"""The composition root: which implementation stands for which port, and which stage serves which topic."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stream_engine.codec import Limits
+from stream_engine.encoder.load import open_encoder
+from stream_engine.encoder.protocol import Encoder
+from stream_engine.engine import Engine
+from stream_engine.index.open import open_index
+from stream_engine.index.resilient import ResilientIndex
+from stream_engine.items.view import ItemView
+from stream_engine.ranking.ranker import Ranker
+from stream_engine.settings import Settings, StreamSettings
+from stream_engine.streaming.feed import Feed, Subscription, ViewWriter
+from stream_engine.streaming.guard import Stage
+from stream_engine.streaming.publisher import KafkaPublisher
+from stream_engine.streaming.sharing import Sharing
+from stream_engine.streaming.stages import Catalogue, Clicks, Control, StateTable, Statistics
+from stream_engine.streaming.topics import (
+    ITEMS_TABLE,
+    changelog_topic,
+    interactions_topic,
+    item_state_topic,
+    ranker_topic,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker is made of, but for Faust."""
+
+    encoder: Encoder
+    index: ResilientIndex
+    view: ItemView
+    engine: Engine
+    publisher: KafkaPublisher
+    sharing: Sharing
+    feed: Feed
+
+    async def close(self) -> None:
+        """Let go of connections, threads and files."""
+        await self.publisher.stop()
+        await self.encoder.close()
+        await self.index.close()
+
+
+async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Parts:
+    """Everything opened and connected, the feed not yet running; raises BadConfiguration or Unavailable."""
+    kafka, data_dir = settings.kafka, settings.stream.data_dir
+    encoder = await asyncio.to_thread(open_encoder, settings.encoder, data_dir)
+    fingerprint, dimensions = encoder.fingerprint, encoder.dimensions
+    index = await open_index(settings.index, fingerprint=fingerprint, dimensions=dimensions, data_dir=data_dir)
+    view = ItemView(dimensions, settings.statistics, fingerprint=fingerprint)
+    ranker = Ranker(settings.ranking.seed)
+    engine = Engine(
+        view=view, index=index, encoder=encoder, ranker=ranker, users=settings.users, ranking=settings.ranking
+    )
+    publisher = KafkaPublisher(kafka, timeout=0.8 * kafka.session_timeout)
+    await publisher.start()
+    writer = ViewWriter(view, index, shared=is_shared(settings))
+    topic, name = ranker_topic(kafka.group), worker_name(settings.stream)
+    sharing = Sharing(ranker, worker=name, topic=topic, publisher=publisher, may_write=may_write)
+    subscriptions = (
+        Subscription(topic, sharing.take),
+        Subscription(item_state_topic(kafka.group), writer.catalogue),
+        Subscription(changelog_topic(kafka.group, ITEMS_TABLE), writer.statistics),
+    )
+    return Parts(encoder, index, view, engine, publisher, sharing, Feed(kafka, subscriptions, after=writer.index))
+
+
+def make_stages(settings: Settings, parts: Parts, *, users: StateTable, items: StateTable) -> dict[str, Stage]:
+    """One stage for each topic that is consumed."""
+    kafka, topics = settings.kafka, settings.topics
+    interactions = interactions_topic(kafka.group)
+    limits = Limits(max_future=settings.stream.max_future, max_bytes=kafka.max_record_bytes)
+    clicks = Clicks(
+        engine=parts.engine,
+        users=users,
+        limits=limits,
+        clock=time.time,
+        recommendations=topics.recommendations,
+        dead_letters=topics.dead_letters,
+        items=topics.items,
+        interactions=interactions,
+        partitions=kafka.partitions,
+    )
+    catalogue = Catalogue(
+        view=parts.view,
+        encoder=parts.encoder,
+        limits=limits,
+        item_state=item_state_topic(kafka.group),
+        dead_letters=topics.dead_letters,
+        shared_index=parts.index if is_shared(settings) else None,
+    )
+    statistics = Statistics(table=items, settings=settings.statistics, dead_letters=topics.dead_letters, cached={})
+    control = Control(
+        users=users, limits=limits, recommendations=topics.recommendations, dead_letters=topics.dead_letters
+    )
+    turn = asyncio.Lock()  # of those who write the users' table
+    return {
+        topics.clicks: Stage("clicks", clicks.handle, turn=turn),
+        topics.users: Stage("users", control.handle, turn=turn),
+        topics.items: Stage("items", catalogue.handle),
+        interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0),
+    }
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether all workers search one index, a Qdrant server."""
+    return settings.index.location.startswith("http")
+
+
+def worker_name(stream: StreamSettings) -> str:
+    """The replica's name: as set, or its machine and data folder, so that it is the same after a restart."""
+    return stream.worker or f"{socket.gethostname()}:{stream.data_dir.absolute()}"

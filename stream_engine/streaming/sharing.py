@@ -1,0 +1,73 @@
+"""What workers learn they share: each publishes its ranker's weights, and takes in what the others published."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from stream_engine.errors import Unavailable
+from stream_engine.streaming.publisher import Outgoing, Publisher
+
+log = logging.getLogger(__name__)
+
+
+class Learner(Protocol):
+    """As much of a ranker as is shared."""
+
+    samples: int
+
+    def snapshot(self) -> bytes:
+        """What was learnt, versioned."""
+        ...
+
+    def merge(self, snapshots: dict[str, bytes]) -> None:
+        """Average with what others learnt."""
+        ...
+
+
+class Sharing:
+    """Takes in each snapshot once, so that a worker long gone does not hold the others back for ever."""
+
+    def __init__(
+        self, learner: Learner, *, worker: str, topic: str, publisher: Publisher, may_write: Callable[[], None]
+    ) -> None:
+        self._learner = learner
+        self._worker = worker
+        self._topic = topic
+        self._publisher = publisher
+        self._may_write = may_write
+        self._fresh: dict[str, bytes] = {}
+        self._shared = 0
+
+    def take(self, key: bytes, value: bytes | None) -> None:
+        """A record of the ranker topic; our own counts only before we have learnt anything, after a restart."""
+        worker = key.decode()
+        if value is not None and (worker != self._worker or self._learner.samples == 0):
+            self._fresh[worker] = value
+
+    def merge(self) -> None:
+        """Take in what came since the last time."""
+        if self._fresh:
+            self._learner.merge(self._fresh)
+            self._fresh = {}
+
+    async def publish(self) -> None:
+        """Tell the others, if there is anything new; raises Unavailable."""
+        learnt = self._learner.samples
+        if learnt == self._shared:
+            return
+        self._may_write()
+        await self._publisher.publish([Outgoing(self._topic, self._worker.encode(), self._learner.snapshot())])
+        self._shared = learnt
+
+    async def run(self, every: float) -> None:
+        """Merge and publish every so many seconds, for ever."""
+        while True:
+            await asyncio.sleep(every)
+            self.merge()
+            try:
+                await self.publish()
+            except Unavailable as away:
+                log.warning("weights not shared", extra={"reason": away.reason})
