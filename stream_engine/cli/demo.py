@@ -35,8 +35,8 @@ def demo(
     *,
     items: Items = None,
     events: Events = None,
-    rate: Rate = 80.0,
-    seconds: Seconds = 60.0,
+    rate: Rate = 60.0,
+    seconds: Seconds = 75.0,
     json_file: Json = Path("demo.json"),
     keep: Keep = False,
 ) -> None:
