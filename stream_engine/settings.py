@@ -134,7 +134,7 @@ class StreamSettings(Group):
 
     worker: str = Field("", description="this replica's name; empty picks one")
     data_dir: Path = Path(".data")
-    chunk: int = Field(256, ge=1, le=10_000)
+    chunk: int = Field(64, ge=1, le=10_000, description="records applied together; the loop breathes in between")
     standby_replicas: int = Field(0, ge=0)
     max_future: float = Field(86_400.0, ge=0, description="seconds a timestamp may lie ahead of its record")
     verbose: bool = Field(default=False, description="log what Faust and the Kafka clients say as well")

@@ -70,7 +70,7 @@ def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, 
         "again": stated(np.isin(rows, taste.had)),
     }
     none = np.full(len(rows), NOBODY)
-    if not len(recent):
+    if not len(recent) or not len(rows):
         return {**witnesses, "follows": none, "similar_to": none, "clicked_together": none}
     pairs = _pair_weights(view, recent, rows)
     mean = view.space.mean
