@@ -18,8 +18,7 @@ Filter = Callable[[ItemView, Taste, Rows], Flags | None]  # None: nothing to rem
 
 def available(view: ItemView, _: Taste, rows: Rows) -> Flags:
     """In the catalogue, and announced as available."""
-    flags: Flags = view.columns.shown[rows] & (rows >= 0)
-    return flags
+    return view.columns.shown[rows]
 
 
 def current(view: ItemView, taste: Taste, rows: Rows) -> Flags | None:
@@ -66,9 +65,12 @@ def unseen(view: ItemView, taste: Taste, rows: Rows, habits: Habits) -> Flags | 
 
 
 def allowed(view: ItemView, taste: Taste, rows: Rows, habits: Habits | None) -> tuple[Flags, Removed]:
-    """Which rows every filter keeps, seen ones too without habits; a row counts for the first that removed it."""
-    keep = np.ones(len(rows), np.bool_)
-    left = len(rows)
+    """Which rows every filter keeps, seen ones too without habits; a row counts for the first that removed it.
+
+    Rows of -1 stand for nothing: neither kept nor removed.
+    """
+    keep = rows >= 0
+    left = int(np.count_nonzero(keep))
     removed: dict[str, int] = {}
     flags = {name: rule(view, taste, rows) for name, rule in RULES.items()}
     if habits is not None:

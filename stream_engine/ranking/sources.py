@@ -131,9 +131,9 @@ BUDGETS: Mapping[str, int] = {
     "bridge": 60,
     "similar": 60,
     "interests": 60,
-    "trending": 60,
+    "trending": 160,
     "trending_in_category": 30,
-    "newest": 40,
+    "newest": 30,
     "again": 30,
 }  # by strength, or by source where rows are listed
 STRENGTHS = ("together", "with_last", "lately", "after", "follows", "bridge", "again")

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from harness.shop import NOW, Shop
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_engine.events import Source
+from stream_engine.ranking.candidates import Candidates, gather
+from stream_engine.ranking.features import FEATURES, facts_of, features_of
+from stream_engine.ranking.filters import allowed
+from stream_engine.ranking.habits import Habits, noticed
+from stream_engine.ranking.pool import Scratch
+from stream_engine.ranking.sampling import LEAST, Sampler
+from stream_engine.ranking.selectors import diverse
+from stream_engine.ranking.taste import Taste
+
+
+def gathered(shop: Shop, taste: Taste) -> Candidates:
+    return gather(shop.view, taste, (), habits=Habits(), scratch=Scratch())
+
+
+def feature(shop: Shop, taste: Taste, name: str) -> dict[str, float]:
+    found = gathered(shop, taste)
+    column = features_of(shop.view, found)[:, FEATURES.index(name)]
+    return dict(zip(shop.named(found.rows.tolist()), column.tolist(), strict=True))
+
+
+@given(st.lists(st.integers(-1, 40), max_size=60), st.lists(st.integers(-1, 40), max_size=60))
+def test_distinct_numbers_rows_by_place(first: list[int], second: list[int]) -> None:
+    scratch = Scratch()
+    for given_rows in (first, second):
+        rows = np.array(given_rows, np.int64)
+        kept, index = scratch.distinct(rows, bound=41)
+        assert sorted(kept.tolist()) == sorted(set(given_rows))
+        assert kept[index].tolist() == given_rows
+
+
+def test_items_that_were_turned_away_do_not_speak_but_were_had() -> None:
+    shop = Shop("liked", "hated", "both")
+    taste = shop.taste("both", "hated", "liked", "both", liked=(False, False, True, True))
+    assert shop.named(taste.recent.tolist()) == ["liked"]
+    assert set(shop.named(taste.had.tolist())) == {"liked", "hated", "both"}
+
+
+def test_popularity_of_every_span_fades_by_event_time() -> None:
+    shop = Shop("new", "old")
+    shop.clicks("old", at=NOW - 7 * 86_400)
+    shop.clicks("new", at=NOW - 60)
+    week = feature(shop, shop.taste(size=1), "popular_week")
+    assert week["new"] == pytest.approx(0.5 * np.log1p(1.0), abs=1e-3)
+    assert week["old"] == pytest.approx(0.5 * np.log1p(0.5), abs=1e-3)
+    assert feature(shop, shop.taste(size=1), "popular_hour")["old"] < 1e-6
+
+
+def test_likeness_to_the_last_item_and_the_profile() -> None:
+    shop = Shop()
+    for item_id, direction in {"a": (1, 0, 0.1), "b": (0, 1, 0.1), "a2": (1, 0.1, 0), "b2": (0.1, 1, 0)}.items():
+        shop.stock(item_id, *direction)
+    shop.stock("mute")
+    taste = shop.taste("a", "b", "b", "b")
+    last = feature(shop, taste, "like_last")
+    assert last["a2"] > 0.9 > last["b2"]
+    profile = feature(shop, taste, "like_profile")
+    assert profile["a2"] > profile["b2"] > last["b2"]
+    assert last["mute"] == profile["mute"] == 0.0
+
+
+def test_never_clicked_items_are_flagged_and_have_no_age() -> None:
+    shop = Shop("clicked", "fresh")
+    shop.clicks("clicked")
+    taste = shop.taste(size=2)
+    assert feature(shop, taste, "never_clicked") == {"clicked": 0.0, "fresh": 1.0}
+    assert feature(shop, taste, "age")["fresh"] == 0.0
+
+
+def test_features_of_a_hundred_times_the_items_are_the_same() -> None:
+    """Nothing in a feature depends on how long the catalogue is."""
+    small = Shop("a", "b", "c")
+    large = Shop("a", "b", "c", *(f"i{number}" for number in range(300)))
+    for shop in (small, large):
+        shop.clicks("a", "b", "c")
+    for name in FEATURES:
+        few, many = (feature(shop, shop.taste("a", size=2), name) for shop in (small, large))
+        assert few["b"] == pytest.approx(many["b"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("clicks", "ago", "expected"),
+    [
+        (1, 10.0, [1, 0, 0, 1, 0, 1]),
+        (5, 7_200.0, [0, 1, 0, 0, 0, 1]),
+        (12, 8 * 86_400.0, [0, 0, 1, 0, 1, 1]),
+    ],
+)
+def test_facts_about_the_moment(clicks: int, ago: float, expected: list[int]) -> None:
+    assert facts_of(Shop("a").taste("a", ago=ago, interactions=clicks)).tolist() == expected
+
+
+def test_rules_of_the_caller() -> None:
+    shop = Shop()
+    shop.stock("a", categories=("tea", "red"))
+    shop.stock("b", categories=("tea",))
+    shop.stock("c", categories=("pot",))
+    rows = shop.view.rows(["a", "b", "c"])
+    keep, removed = allowed(shop.view, shop.taste(categories=("tea", "cup"), exclude=frozenset({"b"})), rows, Habits())
+    assert keep.tolist() == [True, False, False]
+    assert removed["asked_for"] == 2
+
+
+def test_items_that_left_the_history_are_still_known_to_be_seen() -> None:
+    shop = Shop("a", "b")
+    left = shop.view.columns.hashes[shop.view.rows(["b"])]
+    keep, _ = allowed(shop.view, shop.taste(left=left), shop.view.rows(["a", "b"]), Habits())
+    assert keep.tolist() == [True, False]
+
+
+scores = st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=80)
+
+
+@given(scores, st.integers(1, 30), st.sampled_from([0.0, 0.15, 1.0]))
+def test_a_selection_is_distinct_and_as_long_as_it_can_be(values: list[float], size: int, diversity: float) -> None:
+    vectors = np.random.default_rng(len(values)).normal(size=(len(values), 4)).astype(np.float32)
+    chosen = diverse(np.array(values, np.float32), lambda pool: vectors[pool], size=size, diversity=diversity)
+    assert len(set(chosen)) == len(chosen) == min(size, len(values))
+    assert values[chosen[0]] == max(values)
+
+
+@given(scores)
+def test_without_diversity_scores_never_rise(values: list[float]) -> None:
+    chosen = diverse(np.array(values, np.float32), lambda _: np.zeros((0, 0), np.float32), size=10, diversity=0.0)
+    listed = [values[position] for position in chosen]
+    assert listed == sorted(values, reverse=True)[:10]
+
+
+def test_diversity_prefers_the_different_among_equals() -> None:
+    vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    chosen = diverse(np.array([1.0, 0.9, 0.9], np.float32), lambda pool: vectors[pool], size=2, diversity=0.3)
+    assert chosen == [0, 2]
+
+
+def test_coming_back_becomes_normal_when_enough_do() -> None:
+    habits = Habits()
+    for number in range(200):
+        habits = noticed(habits, "a" if number % 10 == 0 else "x", 100_000.0, ("b", "a"), (99_999, 50))
+    assert (habits.again_soon, habits.again_later) == (False, True)
+    assert noticed(habits, "b", 100_000.0, ("b",), (99_999,)).soon == pytest.approx(1.0)
+    assert noticed(Habits(), "a", 1.0, (), ()) == Habits()
+
+
+def test_a_sampler_takes_all_at_first_and_then_a_steady_share() -> None:
+    sampler = Sampler(7)
+    picks = [sampler.picks(Source("clicks", 0, offset)) for offset in range(60_000)]
+    assert all(picks[:1_900])
+    assert np.mean(picks[-20_000:]) == pytest.approx(LEAST, abs=0.02)
+    other = Sampler(7)
+    assert [other.picks(Source("clicks", 0, offset)) for offset in range(5_000)] == picks[:5_000]
