@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stream_engine import __version__
-from stream_engine.cli import dead_letters, model, show, topics
+from stream_engine.cli import dead_letters, model, ranker, show, topics
 from stream_engine.cli.demo import demo
 from stream_engine.cli.doctor import doctor
 from stream_engine.cli.evaluate import evaluate
@@ -51,6 +51,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(model.app, name="model")
 app.add_typer(show.users, name="users")
 app.add_typer(show.items, name="items")
+app.add_typer(ranker.app, name="ranker")
 
 
 @app.command()

@@ -23,6 +23,7 @@ from stream_engine.users.history import recent
 users = typer.Typer(help="What the engine knows of a user.", no_args_is_help=True)
 items = typer.Typer(help="What the engine knows of an item.", no_args_is_help=True)
 
+
 UserId = Annotated[str, typer.Argument(metavar="ID")]
 ItemId = Annotated[str, typer.Argument(metavar="ID")]
 SHOWN = 10

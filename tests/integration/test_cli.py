@@ -10,10 +10,12 @@ from kafka import KafkaProducer
 from stream_engine.cli.main import main
 from stream_engine.codec import dead_letter_headers, encode_recommendation
 from stream_engine.events import DeadLetter, Models, Recommendation, RecommendedItem, Source, Trigger
+from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import Settings, env_name, environment
 from stream_engine.streaming.admin import create_or_verify
 from stream_engine.streaming.reading import snapshot
 from stream_engine.streaming.sending import Outgoing, sender
+from stream_engine.streaming.topics import ranker_topic
 
 pytestmark = pytest.mark.integration
 
@@ -123,6 +125,19 @@ def test_users_show_gives_the_latest_list(settings: Settings, capsys: pytest.Cap
     assert "i1" in capsys.readouterr().out
     assert main(["users", "show", "nobody"]) == 1
     assert main(["items", "show", "nothing"]) == 1
+
+
+def test_ranker_show_gives_what_was_published(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ranker", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["workers"] == {}
+    ranker = Ranker()
+    put(settings, ranker_topic(settings.kafka.group), Outgoing(b"w1", ranker.snapshot()), Outgoing(b"w2", b"nonsense"))
+    assert main(["ranker", "show", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert set(shown["workers"]) == {"w1", "w2"}
+    assert shown["workers"]["w1"] == shown["start"] == ranker.weights
+    assert main(["ranker", "show"]) == 0
+    assert "together" in capsys.readouterr().out
 
 
 def dead(settings: Settings, value: bytes, error: str, offset: int) -> Outgoing:

@@ -8,7 +8,19 @@ import pytest
 from stream_engine.cli.main import main
 from stream_engine.settings import Settings, load
 
-COMMANDS = ("up", "worker", "produce", "subscribe", "users", "items", "topics", "dead-letters", "model", "settings")
+COMMANDS = (
+    "up",
+    "worker",
+    "produce",
+    "subscribe",
+    "users",
+    "items",
+    "ranker",
+    "topics",
+    "dead-letters",
+    "model",
+    "settings",
+)
 
 
 @pytest.fixture(autouse=True)
