@@ -14,6 +14,7 @@ from stream_engine.items.updates import ItemUpdate, updates_of
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.pipeline import Pipeline
+from stream_engine.ranking.quality import Quality
 from stream_engine.ranking.question import question_of
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.sampling import Sampler
@@ -91,6 +92,11 @@ class Engine:
         self._pipeline = Pipeline(view, ranker, ranking)
         self._sampler = Sampler(ranking.seed)
         self._space = space_of(encoder.fingerprint)
+
+    @property
+    def quality(self) -> Quality:
+        """How well the sampled clicks were foreseen, and how well trending foresaw them."""
+        return self._pipeline.quality
 
     async def on_chunk(self, received: Sequence[Received], states: Mapping[str, UserState], now: float) -> ChunkOutcome:
         """One list for each user who clicked, reflecting their last click of the chunk.

@@ -8,10 +8,12 @@ import numpy as np
 
 from stream_engine.events import RecommendedItem
 from stream_engine.index.protocol import Match, Query
-from stream_engine.items.view import ItemView
+from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import Candidates, gather
 from stream_engine.ranking.features import facts_of, features_of
+from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.pool import Scratch
+from stream_engine.ranking.quality import TOP, Quality, tested
 from stream_engine.ranking.ranker import Ranker, Sample
 from stream_engine.ranking.reasons import reasons_of
 from stream_engine.ranking.selectors import diverse
@@ -28,6 +30,7 @@ class Pipeline:
         self._ranker = ranker
         self._settings = settings
         self._scratch = Scratch()
+        self.quality = Quality()
 
     def queries(self, taste: Taste) -> list[Query]:
         """What to look up in the index: what is near the profile, and near the last item if that is not known."""
@@ -77,13 +80,26 @@ class Pipeline:
             )
         )
 
-    def learn(self, found: Candidates, item_id: str) -> int | None:
-        """Learn that this item was clicked; its place among the candidates before that, None if it was not there."""
+    def learn(self, found: Candidates, item_id: str) -> None:
+        """See how the clicked item would have been ranked, then learn that it was the answer."""
         row = self._view.row(item_id)
-        answer = np.flatnonzero(found.rows == (-1 if row is None else row))
-        if not len(answer):
-            return None
-        sample = Sample(features_of(self._view, found), facts_of(found.taste), int(answer[0]))
-        scores = self._ranker.scores(sample.table, sample.facts)
-        self._ranker.learn(sample)
-        return int(np.count_nonzero(scores > scores[sample.answer]))
+        answer = _place(found.rows, row)
+        place = None
+        if answer is not None:
+            sample = Sample(features_of(self._view, found), facts_of(found.taste), answer)
+            scores = self._ranker.scores(sample.table, sample.facts)
+            place = int(np.count_nonzero(scores > scores[answer]))
+            self._ranker.learn(sample)
+        self.quality = tested(self.quality, place, _place(self._trending(found.taste), row))
+
+    def _trending(self, taste: Taste) -> Rows:
+        """What would be shown if only the popular of the day were."""
+        rows = self._view.trending[min(1, len(self._view.trending) - 1)].rows()[: 4 * TOP]
+        keep, _ = allowed(self._view, taste, rows, self._ranker.habits)
+        return rows[keep]
+
+
+def _place(rows: Rows, row: int | None) -> int | None:
+    """Where a row stands among rows."""
+    places = np.flatnonzero(rows == row) if row is not None else ()
+    return int(places[0]) if len(places) else None
