@@ -63,7 +63,7 @@ PATIENT = {"delivery_timeout_ms": 120_000, "max_block_ms": 120_000}
 
 
 class Answers:
-    """Reads the recommendations in a thread until closed; `sent_at`, shared with the traffic, tells how late they are."""
+    """Reads the recommendations in a thread until closed; the traffic's `sent_at` tells how late they are."""
 
     def __init__(self, bootstrap: str, topic: str, sent_at: Mapping[str, list[float]] | None = None) -> None:
         self.last: dict[str, dict[str, Any] | None] = {}
@@ -72,7 +72,7 @@ class Answers:
         self.backwards = 0
         self.longest_gap = 0.0
         self.heard_at = 0.0
-        self._sent_at = sent_at or {}
+        self._sent_at = {} if sent_at is None else sent_at
         self._most: defaultdict[str, int] = defaultdict(int)
         self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
         partitions = [TopicPartition(topic, each) for each in self._consumer.partitions_for_topic(topic) or ()]

@@ -1,0 +1,107 @@
+"""`make test-faults ARGS="--minutes 15"`: hurt workers under load; exit 1 unless nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # where pytest has it from, too: see pyproject.toml
+
+from harness.scenario import Outcome, Plan, run  # noqa: E402
+
+from stream_engine.local.broker import start_broker  # noqa: E402
+from stream_engine.settings import EncoderSettings, IndexSettings, KafkaSettings, Settings, TopicSettings  # noqa: E402
+from stream_engine.streaming.admin import create_or_verify  # noqa: E402
+
+CACHE = HERE.parents[1] / ".cache"
+HEADINGS = (
+    "workers",
+    "faults",
+    "left with",
+    "clicks",
+    "applied",
+    "lost",
+    "doubled",
+    "lists missing",
+    "item clicks off",
+)
+TIMES = ("lists repeated", "longest gap s", "longest wait s", "median wait ms")
+
+
+def main() -> int:
+    """Run the scenarios one after the other and show what came of them."""
+    options = parsed()
+    console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+    each = 60 * options.minutes / len(options.workers)
+    console.print(f"{each:.0f} s of {options.rate:g} clicks/s with each of {options.workers} workers")
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    with start_broker(folder / "broker", cache_dir=CACHE) as broker:
+        outcomes = [scenario(folder, broker.bootstrap, number, each, options) for number in range(len(options.workers))]
+    console.print(table(outcomes))
+    wrong = any(outcome.wrong for outcome in outcomes)
+    if wrong or options.keep:
+        console.print(f"logs: {folder}")
+    else:
+        shutil.rmtree(folder)
+    return int(wrong)
+
+
+def scenario(folder: Path, bootstrap: str, number: int, seconds: float, options: argparse.Namespace) -> Outcome:
+    """One of them, on topics of its own."""
+    settings = settings_for(bootstrap, f"faults-{number}")
+    create_or_verify(settings)
+    plan = Plan(options.workers[number], seconds, options.rate, every=options.every, seed=options.seed + number)
+    return run(folder / f"scenario-{number}", settings, plan)
+
+
+def parsed() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=3.0, help="of traffic in all; default 3")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3], help="one scenario each; default 1 2 3")
+    parser.add_argument("--rate", type=float, default=300.0, help="clicks per second; default 300")
+    parser.add_argument("--every", type=float, default=8.0, help="seconds between faults, on average; default 8")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", action="store_true", help="keep the logs")
+    return parser.parse_args()
+
+
+def settings_for(bootstrap: str, name: str) -> Settings:
+    """A group and topics of their own; a small encoder and index, for it is the loop that is tested."""
+    names = {field: f"{name}.{default.default}" for field, default in TopicSettings.model_fields.items()}
+    return Settings(
+        kafka=KafkaSettings(broker=bootstrap, group=name),
+        topics=TopicSettings(**names),
+        encoder=EncoderSettings(model="hashed"),
+        index=IndexSettings(location="memory"),
+    )
+
+
+def table(outcomes: list[Outcome]) -> Table:
+    """One row a scenario; zeros where zeros belong."""
+    made = Table(*HEADINGS, *TIMES, title="faults")
+    for outcome in outcomes:
+        made.add_row(
+            str(outcome.plan.workers),
+            " ".join(f"{name} {count}" for name, count in sorted(outcome.faults.items())),
+            " ".join(f"{code}:{count}" for code, count in sorted(outcome.codes.items())),
+            *(str(getattr(outcome, name)) for name in ("clicks", "applied", "lost", "doubled", "lists_missing")),
+            str(outcome.item_clicks_off),
+            str(outcome.repeated),
+            f"{outcome.longest_gap:.1f}",
+            f"{outcome.longest_wait:.1f}",
+            f"{1000 * outcome.p50:.0f}",
+            style="red" if outcome.wrong else "",
+        )
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())
