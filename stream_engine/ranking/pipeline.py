@@ -13,7 +13,7 @@ from stream_engine.ranking.candidates import Candidates, gather
 from stream_engine.ranking.features import facts_of, features_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.pool import Scratch
-from stream_engine.ranking.quality import TOP, Quality, tested
+from stream_engine.ranking.quality import TOP, Quality, judged
 from stream_engine.ranking.ranker import Ranker, Sample
 from stream_engine.ranking.reasons import reasons_of
 from stream_engine.ranking.selectors import diverse
@@ -90,7 +90,7 @@ class Pipeline:
             scores = self._ranker.scores(sample.table, sample.facts)
             place = int(np.count_nonzero(scores > scores[answer]))
             self._ranker.learn(sample)
-        self.quality = tested(self.quality, place, _place(self._trending(found.taste), row))
+        self.quality = judged(self.quality, place, _place(self._trending(found.taste), row))
 
     def _trending(self, taste: Taste) -> Rows:
         """What would be shown if only the popular of the day were."""
@@ -101,5 +101,5 @@ class Pipeline:
 
 def _place(rows: Rows, row: int | None) -> int | None:
     """Where a row stands among rows."""
-    places = np.flatnonzero(rows == row) if row is not None else ()
-    return int(places[0]) if len(places) else None
+    places = [] if row is None else np.flatnonzero(rows == row).tolist()
+    return places[0] if places else None

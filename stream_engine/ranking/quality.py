@@ -33,7 +33,7 @@ class Quality:
         return self.trending / self.clicks if self.clicks else 0.0
 
 
-def tested(quality: Quality, place: int | None, trending: int | None) -> Quality:
+def judged(quality: Quality, place: int | None, trending: int | None) -> Quality:
     """After a click on what we ranked at `place` and trending at `trending`, from 0; None: not at all."""
     kept = 1.0 - 1.0 / MEMORY
     return Quality(

@@ -4,7 +4,7 @@ import pytest
 from harness.shop import Shop
 
 from stream_engine.ranking.pipeline import Pipeline
-from stream_engine.ranking.quality import Quality, tested
+from stream_engine.ranking.quality import Quality, judged
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings
 
@@ -12,12 +12,12 @@ from stream_engine.settings import RankingSettings
 def test_hits_count_within_the_first_ten_and_fade() -> None:
     quality = Quality()
     for place, trending in ((0, None), (9, 3), (10, 10), (None, 0)):
-        quality = tested(quality, place, trending)
+        quality = judged(quality, place, trending)
     assert quality.hit_rate == pytest.approx(0.5, abs=1e-3)
     assert quality.trending_hit_rate == pytest.approx(0.5, abs=1e-3)
     assert quality.mean_reciprocal_rank == pytest.approx((1 + 1 / 10 + 1 / 11) / 4, abs=1e-3)
     for _ in range(20_000):
-        quality = tested(quality, None, None)
+        quality = judged(quality, None, None)
     assert quality.hit_rate < 1e-3
     assert Quality().hit_rate == Quality().mean_reciprocal_rank == Quality().trending_hit_rate == 0.0
 
