@@ -14,7 +14,7 @@ from stream_engine.streaming.consumer import BytesTable, ChunkApp
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, interactions_topic
 
-BUFFERED_CHUNKS = 16
+NEVER_FULL = 1 << 20  # messages: what is in hand is bounded per partition, see consumer.py
 
 
 def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> ChunkApp:
@@ -41,7 +41,7 @@ def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> Ch
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",
-        stream_buffer_maxsize=BUFFERED_CHUNKS,
+        stream_buffer_maxsize=NEVER_FULL,
         stream_wait_empty=False,
         table_standby_replicas=settings.stream.standby_replicas,
         topic_allow_declare=False,

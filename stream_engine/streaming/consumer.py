@@ -4,6 +4,8 @@
   message are then paid once a chunk (6 x cheaper).
 - Own positions: what is committed comes from `Positions`, not from Faust's ack lists, whose gap logic and off-by-one
   step over records at a rebalance. Records that were fetched but may not be delivered are sought again.
+- Back-pressure per partition: what has many chunks in hand is not fetched. Faust's own pauses a partition when the
+  queue of its topic is full, and may let it starve.
 - A rebalance or a stop waits for the chunk in hand, so that nothing of ours is written after the next owner reads.
 - Table writes go to the producer with everything else a chunk says, not through Faust's send per key.
 
@@ -30,6 +32,7 @@ from stream_engine.streaming.chunks import Chunk, Record
 from stream_engine.streaming.positions import Partition, Positions, Span
 from stream_engine.streaming.publisher import Outgoing
 
+CHUNKS_IN_HAND = 4  # of a partition; more are left on the broker
 LONGEST_POLL = 0.1  # seconds; commits and seeks of the same thread queue up behind a poll
 
 
@@ -95,13 +98,15 @@ class ChunkConsumer(FaustConsumer):
         return True
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109
+        limit = CHUNKS_IN_HAND * self.app.chunk_size
         known = {
             tp
             for tp in active_partitions or ()
-            if tp.topic not in self.app.chunk_topics or self.positions.may_fetch((tp.topic, tp.partition))
+            if tp.topic not in self.app.chunk_topics
+            or self.positions.may_fetch((tp.topic, tp.partition), at_most=limit)
         }
         if not known:
-            await self.sleep(0.05)
+            await self.sleep(0.01)
             return {}
         return await super()._getmany(known, min(timeout, LONGEST_POLL))
 

@@ -63,9 +63,12 @@ class Positions:
         """Accept nothing more before the next epoch: a rebalance or a stop has begun."""
         self._closed = True
 
-    def may_fetch(self, partition: Partition) -> bool:
-        """Whether the consumer stands at a place we know, so that nothing it fetches can be lost."""
-        return partition in self._open
+    def may_fetch(self, partition: Partition, *, at_most: int = 1 << 62) -> bool:
+        """Whether the consumer stands at a place we know, and fewer than `at_most` offsets are in hand."""
+        if partition not in self._open:
+            return False
+        place = self._places[partition]
+        return place.handed - place.finished < at_most
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Drop what we no longer own; spans in flight of it become void."""
