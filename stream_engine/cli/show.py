@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -27,6 +28,7 @@ items = typer.Typer(help="What the engine knows of an item.", no_args_is_help=Tr
 UserId = Annotated[str, typer.Argument(metavar="ID")]
 ItemId = Annotated[str, typer.Argument(metavar="ID")]
 SHOWN = 10
+TIMES = {"published_at", "expires_at", "first_seen", "last_click"}
 
 
 @users.command(name="show")
@@ -72,9 +74,7 @@ def show_item(
         return
     table = Table("field", "value", title=item_id, show_header=False)
     for name, value in known.items():
-        table.add_row(
-            name, ", ".join(f"{k} {v:.3g}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        )
+        table.add_row(name, _in_words(name, value))
     Console().print(table)
 
 
@@ -130,6 +130,17 @@ def item_facts(settings: Settings, item_id: str) -> dict[str, Any]:
             "followers": _strongest(stats.followers),
         }
     return facts
+
+
+def _in_words(name: str, value: Any) -> str:
+    match value:
+        case dict():
+            return ", ".join(f"{key} {weight:.3g}" for key, weight in value.items())
+        case list():
+            return ", ".join(value)
+        case float() if name in TIMES:
+            return datetime.fromtimestamp(value, UTC).isoformat(" ", "seconds")
+    return "" if value is None else str(value)
 
 
 def _strongest(weights: Any) -> dict[str, float]:

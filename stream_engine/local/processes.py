@@ -12,12 +12,16 @@ from pathlib import Path
 
 from stream_engine.local import leash
 
+LARGE = 10_000_000  # bytes a log may have before a start sets it aside
+
 
 def spawn(
     command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """Start `command`, output appended to `log`; it is killed when the calling thread ends, however it ends."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LARGE:
+        log.replace(log.with_suffix(".old.log"))
     tied = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own command, no shell
