@@ -124,7 +124,7 @@ class RankingSettings(Group):
     """How a list is made."""
 
     size: int = Field(20, ge=1, le=200)
-    candidates: int = Field(100, ge=1, le=1_000)
+    candidates: int = Field(60, ge=1, le=1_000, description="items asked of the index, per interest")
     diversity: float = Field(0.15, ge=0, le=1)
     seed: int = 7
 

@@ -37,6 +37,7 @@ class Columns:
     popularity: Floats  # (n, half-lives), decayed to `last_click`
     rarity: Floats  # 1 / sqrt(1 + all pair weight)
     followed: Floats
+    settled: Floats  # all pair weight when the neighbours were written
     neighbours: RowNumbers  # (n, k), strongest first
     together: Halves  # (n, k)
     lately: Halves  # (n, k), decayed to the latest pair
@@ -86,6 +87,7 @@ def blank(*, dimensions: int, similar: int, neighbours: int, followers: int, hal
         popularity=np.zeros((0, half_lives), np.float32),
         rarity=np.zeros(0, np.float32),
         followed=np.zeros(0, np.float32),
+        settled=np.zeros(0, np.float32),
         neighbours=np.zeros((0, neighbours), np.int32),
         together=np.zeros((0, neighbours), np.float16),
         lately=np.zeros((0, neighbours), np.float16),

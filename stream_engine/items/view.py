@@ -25,6 +25,7 @@ _ROOM = 1_024  # rows at first
 _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
 _UNSETTLED = 1_024  # items whose neighbours may wait to be looked at
+_NEWS = 1.02  # growth of an item's pairs that is worth settling
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
 _SPACE_FIRST, _SPACE_LAST = 64, 65_536  # items at which it is first and last fitted; in between at each doubling
 
@@ -74,8 +75,7 @@ class ItemView:
 
     def rows(self, item_ids: Iterable[str]) -> Rows:
         """The rows of those items that have one, in order."""
-        found = (self._rows.get(item_id) for item_id in item_ids)
-        return np.array([row for row in found if row is not None], dtype=np.int64)
+        return np.array([row for row in map(self.row, item_ids) if row is not None], dtype=np.int64)
 
     def all_rows(self) -> Rows:
         """Every row of the catalogue; costs as much as the catalogue is long."""
@@ -124,13 +124,20 @@ class ItemView:
             self._offer(row)
         self._unsettled[row] = stats
         if len(self._unsettled) > _UNSETTLED:
-            self.settle(list(self._unsettled))
+            for waiting, held in self._unsettled.items():
+                self._settle(waiting, held)
+            self._unsettled.clear()
 
     def settle(self, rows: Iterable[int]) -> None:
-        """Bring these rows' neighbours and followers up to date: most change many times before anyone looks."""
+        """Bring these rows' neighbours and followers up to date, once a little more is known of them than before.
+
+        Most change many times before anyone looks, and what an item has seen often one more click hardly changes.
+        """
+        unsettled, settled = self._unsettled, self.columns.settled
         for row in rows:
-            stats = self._unsettled.pop(row, None)
-            if stats is not None:
+            stats = unsettled.get(row)
+            if stats is not None and stats.pairs > _NEWS * settled[row]:
+                del unsettled[row]
                 self._settle(row, stats)
 
     def _settle(self, row: int, stats: ItemStatistics) -> None:
@@ -147,12 +154,14 @@ class ItemView:
         aged = decay(stats.updated - stats.landmark, self.settings.lately)
         columns.lately[row, :count] = _values(stats.lately)[order] * aged
         columns.after[row, :count] = _values(stats.after)[order]
-        values = _values(stats.followers)
-        order = np.argsort(-values)[: self.settings.followers]
-        count = len(order)
-        columns.followers[row, :count] = followers[order]
-        columns.followers[row, count:] = -1
-        columns.follows[row, :count] = values[order]
+        columns.settled[row] = stats.pairs
+        if stats.followers:
+            values = _values(stats.followers)
+            order = np.argsort(-values)[: self.settings.followers]
+            count = len(order)
+            columns.followers[row, :count] = followers[order]
+            columns.followers[row, count:] = -1
+            columns.follows[row, :count] = values[order]
 
     def remember_similar(self, row: int, similar: Rows) -> None:
         """Keep what was found nearest to an item by text, best first."""
@@ -225,10 +234,9 @@ class ItemView:
             block = rows[start : start + _SPACE_ROWS]
             self.columns.norms[block] = self.space.norms(self.vectors(block))
 
-    def _rows_for(self, item_ids: Iterable[str]) -> NDArray[np.int32]:
-        rows = self._rows
-        found = [rows.get(item_id, -1) for item_id in item_ids]
-        if -1 in found:
+    def _rows_for(self, item_ids: Mapping[str, float]) -> NDArray[np.int32]:
+        found = list(map(self.row, item_ids))
+        if None in found:
             found = [self._row_for(item_id) for item_id in item_ids]
         return np.array(found, np.int32)
 

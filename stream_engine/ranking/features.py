@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,14 +14,18 @@ from stream_engine.ranking.taste import Taste
 
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
 TEXT = ("like_profile", "like_last", "like_interest")
-REST = ("never_clicked", "age", "idle")
+REST = ("never_clicked", "age", "idle", "had_ago")
 FEATURES = (*STRENGTHS, *POPULARITY, *TEXT, *REST)
-FACTS = ("clicks_under_3", "clicks_under_10", "clicks_10_up", "within_hour", "after_week", "no_text")
+FACTS = (
+    *("clicks_under_3", "clicks_under_10", "clicks_10_up", "within_hour", "after_week", "no_text"),
+    *("clicks", "gap", "last_popular", "recent_popular", "recent_age"),
+)
 Features = NDArray[np.float32]  # (n, len(FEATURES))
 Facts = NDArray[np.float32]  # (len(FACTS),)
 
 _GRAINS = np.array([0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 1.0], np.float32)  # strengths below which little matters
-_HOUR, _WEEK = 3_600.0, 604_800.0
+_HOUR, _WEEK, _YEAR = 3_600.0, 604_800.0, 31_536_000.0
+_RECENT = 10  # items whose kind is told
 
 
 def features_of(view: ItemView, found: Candidates) -> Features:
@@ -35,6 +41,7 @@ def features_of(view: ItemView, found: Candidates) -> Features:
             popularity(view, rows, idle),
             likeness(view, taste, rows),
             np.where(clicked, [~clicked, _logs(age, _HOUR), _logs(idle, _HOUR)], [[1.0], [0.0], [0.0]]).T,
+            _had_ago(taste, rows)[:, None],
         ],
         axis=1,
         dtype=np.float32,
@@ -67,17 +74,32 @@ def _logs(values: NDArray[np.floating], grain: NDArray[np.floating] | float) -> 
     return logs
 
 
-def facts_of(taste: Taste) -> Facts:
-    """What kind of moment this is for the user."""
-    clicks = taste.question.interactions
+def _had_ago(taste: Taste, rows: Rows) -> Features:
+    """Logarithm of the time since this user had each; 0 where they did not."""
+    same = rows[:, None] == taste.had
+    return _logs(same @ np.maximum(taste.ages, 0.0), _HOUR)
+
+
+def facts_of(view: ItemView, taste: Taste) -> Facts:
+    """What kind of moment this is for the user, and what kind of items they had."""
+    clicks, gap = taste.question.interactions, min(taste.since, _YEAR)
+    columns, recent = view.columns, taste.recent[:_RECENT]
+    popular = _logs(columns.popularity[recent, -2], 1.0)
+    ages = _logs(np.maximum(taste.question.now - columns.first_click[recent], 0.0), _HOUR)
+    none = not len(recent)
     return np.array(
         [
             clicks < 3,
             3 <= clicks < 10,
             clicks >= 10,
-            taste.since < _HOUR,
-            taste.since > _WEEK,
+            gap < _HOUR,
+            gap > _WEEK,
             not len(taste.probes),
+            0.5 * math.log1p(clicks),
+            0.5 * math.log1p(gap / _HOUR),
+            0.0 if none else popular[0],
+            0.0 if none else popular.mean(),
+            0.0 if none else ages.mean(),
         ],
         np.float32,
     )

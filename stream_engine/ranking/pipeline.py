@@ -59,7 +59,7 @@ class Pipeline:
     def made(self, found: Candidates) -> tuple[RecommendedItem, ...]:
         """The best and most varied of the candidates, with reasons; empty only if nothing may be shown."""
         view, taste, rows = self._view, found.taste, found.rows
-        table, facts = features_of(view, found), facts_of(taste)
+        table, facts = features_of(view, found), facts_of(view, taste)
         scores = self._ranker.scores(table, facts)
         chosen = diverse(
             scores, lambda pool: view.vectors(rows[pool]), size=taste.question.size, diversity=self._settings.diversity
@@ -86,7 +86,7 @@ class Pipeline:
         answer = _place(found.rows, row)
         place = None
         if answer is not None:
-            sample = Sample(features_of(self._view, found), facts_of(found.taste), answer)
+            sample = Sample(features_of(self._view, found), facts_of(self._view, found.taste), answer)
             scores = self._ranker.scores(sample.table, sample.facts)
             place = int(np.count_nonzero(scores > scores[answer]))
             self._ranker.learn(sample)

@@ -9,6 +9,7 @@ once when it comes and a few old ones again (experience replay, Lin 1992).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import NamedTuple
 
 import msgspec
@@ -132,7 +133,7 @@ class Ranker:
             self.samples,
             self._weights.astype("<f4").tobytes(),
             self._squares.astype("<f4").tobytes(),
-            (self.habits.clicks, self.habits.soon, self.habits.later),
+            astuple(self.habits),
         )
         return msgspec.msgpack.encode(wire)
 
@@ -142,12 +143,20 @@ class Ranker:
         total = self.samples + sum(wire.samples for wire in fitting)
         if not fitting or not total:
             return
-        weights, squares = (own * np.float32(self.samples / total) for own in (self._weights, self._squares))
-        for wire in fitting:
-            share = np.float32(wire.samples / total)
-            weights = weights + np.frombuffer(wire.weights, "<f4") * share
-            squares = squares + np.frombuffer(wire.squares, "<f4") * share
-        self._weights, self._squares = weights, squares
+        own = (self.samples / total, self._weights, self._squares, np.array(astuple(self.habits)))
+        others = [
+            (
+                wire.samples / total,
+                np.frombuffer(wire.weights, "<f4"),
+                np.frombuffer(wire.squares, "<f4"),
+                np.array(wire.habits),
+            )
+            for wire in fitting
+        ]
+        shares, weights, squares, habits = zip(own, *others, strict=True)
+        self._weights = np.average(weights, axis=0, weights=shares).astype(np.float32)
+        self._squares = np.average(squares, axis=0, weights=shares).astype(np.float32)
+        self.habits = Habits(*np.average(habits, axis=0, weights=shares).tolist())
 
     def _fitting(self, data: bytes) -> _Wire | None:
         try:

@@ -67,7 +67,7 @@ def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, 
     witnesses: dict[ReasonKind, NDArray[np.signedinteger]] = {
         "trending": stated(clicked),
         "new": stated(~clicked),
-        "again": stated(np.isin(rows, taste.had)),
+        "again": stated((rows[:, None] == taste.had).any(axis=1)),
     }
     none = np.full(len(rows), NOBODY)
     if not len(recent) or not len(rows):
@@ -76,7 +76,7 @@ def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, 
     mean = view.space.mean
     alike = (view.vectors(recent) - mean) @ (view.vectors(rows) - mean).T
     alike *= columns.has_vector[recent, None] * columns.has_vector[rows]
-    follows = np.isin(rows, columns.followers[recent[0]])
+    follows = (rows[:, None] == columns.followers[recent[0]]).any(axis=1)
     return {
         **witnesses,
         "clicked_together": _strongest(recent, pairs),
@@ -88,12 +88,11 @@ def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, 
 def _pair_weights(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float32]:
     """How often each candidate was clicked together with each recent item, shape (recent, candidates)."""
     columns = view.columns
-    order = np.argsort(rows)
     near = columns.neighbours[recent]
-    column = order[np.searchsorted(rows, near, sorter=order).clip(max=len(rows) - 1)]
-    voice, place = np.nonzero(rows[column] == near)
+    candidate, place = np.nonzero(rows[:, None] == near.ravel())
+    voice = place // near.shape[1]
     weights = np.zeros((len(recent), len(rows)), np.float32)
-    weights[voice, column[voice, place]] = columns.together[recent[voice], place] * columns.rarity[recent[voice]]
+    weights[voice, candidate] = columns.together[recent].ravel()[place] * columns.rarity[recent[voice]]
     return weights
 
 

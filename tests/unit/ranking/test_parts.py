@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_engine.events import Source
-from stream_engine.ranking.candidates import Candidates, gather
-from stream_engine.ranking.features import FEATURES, facts_of, features_of
+from stream_engine.ranking.candidates import gather
+from stream_engine.ranking.features import FACTS, FEATURES, facts_of, features_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.habits import Habits, noticed
 from stream_engine.ranking.pool import Scratch
@@ -17,12 +17,8 @@ from stream_engine.ranking.selectors import diverse
 from stream_engine.ranking.taste import Taste
 
 
-def gathered(shop: Shop, taste: Taste) -> Candidates:
-    return gather(shop.view, taste, (), habits=Habits(), scratch=Scratch())
-
-
-def feature(shop: Shop, taste: Taste, name: str) -> dict[str, float]:
-    found = gathered(shop, taste)
+def feature(shop: Shop, taste: Taste, name: str, habits: Habits | None = None) -> dict[str, float]:
+    found = gather(shop.view, taste, (), habits=habits or Habits(), scratch=Scratch())
     column = features_of(shop.view, found)[:, FEATURES.index(name)]
     return dict(zip(shop.named(found.rows.tolist()), column.tolist(), strict=True))
 
@@ -95,7 +91,29 @@ def test_features_of_a_hundred_times_the_items_are_the_same() -> None:
     ],
 )
 def test_facts_about_the_moment(clicks: int, ago: float, expected: list[int]) -> None:
-    assert facts_of(Shop("a").taste("a", ago=ago, interactions=clicks)).tolist() == expected
+    shop = Shop("a")
+    facts = dict(zip(FACTS, facts_of(shop.view, shop.taste("a", ago=ago, interactions=clicks)).tolist(), strict=True))
+    assert list(facts.values())[:6] == expected
+    assert facts["clicks"] == pytest.approx(0.5 * np.log1p(clicks))
+
+
+def test_facts_about_the_kind_of_items() -> None:
+    shop = Shop("a", "b", "c")
+    for _ in range(5):
+        shop.clicks("a", at=NOW - 3_600)
+    names = ("last_popular", "recent_popular", "recent_age")
+    told = dict(zip(FACTS, facts_of(shop.view, shop.taste("b", "a")).tolist(), strict=True))
+    assert told["last_popular"] == 0.0
+    assert told["recent_popular"] == pytest.approx(0.25 * np.log1p(5.0), abs=1e-3)
+    assert np.isfinite(facts_of(shop.view, shop.taste())).all()
+    assert set(names) <= set(FACTS)
+
+
+def test_had_ago_is_the_time_since_this_user_had_it() -> None:
+    shop = Shop("a", "b", "c")
+    taste = shop.taste("a", ago=3_600.0, size=3)
+    told = feature(shop, taste, "had_ago", Habits(clicks=100.0, soon=50.0, later=50.0))
+    assert told == pytest.approx({"a": 0.5 * np.log(2.0), "b": 0.0, "c": 0.0}, abs=1e-3)
 
 
 def test_rules_of_the_caller() -> None:
