@@ -25,7 +25,7 @@ _ROOM = 1_024  # rows at first
 _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
 _UNSETTLED = 1_024  # items whose neighbours may wait to be looked at
-_NEWS = 1.02  # growth of an item's pairs that is worth settling
+_NEWS = 1.03  # growth of an item's pairs that is worth settling
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
 _SPACE_FIRST, _SPACE_LAST = 64, 65_536  # items at which it is first and last fitted; in between at each doubling
 

@@ -21,6 +21,7 @@ Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
 _STRENGTH: Mapping[str, int] = {name: place for place, name in enumerate(STRENGTHS)}
 _PARTS = tuple(BUDGETS)
 _BIT: Mapping[str, int] = {name: 1 << place for place, name in enumerate(_PARTS)}
+_FIRST = ("catalogue", *_PARTS)
 _TOPPED_UP = 400
 
 
@@ -38,6 +39,11 @@ class Candidates:
         """The parts that have this candidate among their best; none if it comes from the catalogue as it is."""
         bits = int(self.parts[position])
         return tuple(name for name, bit in _BIT.items() if bits & bit)
+
+    def origins(self, positions: Sequence[int]) -> list[str]:
+        """For each candidate the first part that has it among its best."""
+        # the lowest set bit of b is b & -b
+        return [_FIRST[(bits & -bits).bit_length()] for bits in self.parts[positions].tolist()]
 
 
 def gather(view: ItemView, taste: Taste, matches: Sequence[Match], *, habits: Habits, scratch: Scratch) -> Candidates:

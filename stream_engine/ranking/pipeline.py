@@ -19,7 +19,6 @@ from stream_engine.ranking.reasons import reasons_of
 from stream_engine.ranking.selectors import diverse
 from stream_engine.ranking.taste import Taste
 from stream_engine.settings import RankingSettings
-from stream_engine.vectors import unit
 
 
 class Pipeline:
@@ -37,8 +36,8 @@ class Pipeline:
         question = taste.question
         probes = taste.probes[: 2 if self._stale(taste) else 1]
         return [
-            Query(unit(probe), self._settings.candidates, question.categories, tuple(question.exclude))
-            for probe in probes
+            Query(probe, self._settings.candidates, question.categories, tuple(question.exclude))
+            for probe in probes / np.sqrt(np.einsum("ij,ij->i", probes, probes))[:, None]
         ]
 
     def candidates(self, taste: Taste, matches: Sequence[Sequence[Match]]) -> Candidates:
@@ -72,7 +71,7 @@ class Pipeline:
                 zip(
                     rows[chosen].tolist(),
                     scores[chosen].tolist(),
-                    [(*found.proposers(position), "catalogue")[0] for position in chosen],
+                    found.origins(chosen),
                     reasons,
                     strict=True,
                 ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,21 @@ def question_of(
     exclude: Iterable[str] = (),
 ) -> Question:
     """What to ask for this user; without a state, what to ask for anyone."""
-    asked = Question(user_id, now, size=size, categories=tuple(categories), exclude=frozenset(exclude))
+    wanted = (size, tuple(categories), frozenset(exclude))
     if state is None:
-        return asked
-    return replace(
-        asked,
-        items=state.items[::-1],
-        times=tuple(np.frombuffer(state.times, "<u4")[::-1].tolist()),
-        liked=tuple([code < AWAY for code in state.codes[::-1]]),
-        left=np.frombuffer(state.left, "<u4"),
-        interests=interest_vectors(state)[0],
-        interactions=state.interactions,
+        return Question(user_id, now, (), (), (), _NO_HASHES, _NO_INTERESTS, 0, *wanted)
+    return Question(
+        user_id,
+        now,
+        state.items[::-1],
+        tuple(np.frombuffer(state.times, "<u4")[::-1].tolist()),
+        tuple([code < AWAY for code in state.codes[::-1]]),
+        np.frombuffer(state.left, "<u4"),
+        interest_vectors(state)[0],
+        state.interactions,
+        *wanted,
     )
+
+
+_NO_HASHES = np.zeros(0, np.uint32)
+_NO_INTERESTS = np.zeros((0, 0), np.float32)

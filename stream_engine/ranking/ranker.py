@@ -79,7 +79,7 @@ class Ranker:
         self._squares = np.full(len(self._weights), 1e-2, np.float32)
         self._steps = np.full(len(self._weights), HIDDEN_STEP, np.float32)
         self._steps[: len(FEATURES)] = STEP
-        w, a, _, v = self._parts(self._weights)
+        w, a, _, v = self._now = self._parts(self._weights)
         w[:] = [START.get(name, 0.0) for name in FEATURES]
         a[:] = self._rng.normal(scale=0.2, size=a.shape)
         v[:] = self._rng.normal(scale=0.05, size=v.shape)
@@ -92,17 +92,17 @@ class Ranker:
     @property
     def weights(self) -> dict[str, float]:
         """The linear weights by feature."""
-        return dict(zip(FEATURES, self._parts(self._weights)[0].tolist(), strict=True))
+        return dict(zip(FEATURES, self._now[0].tolist(), strict=True))
 
     def scores(self, table: Features, facts: Facts) -> Scores:
         """One finite score a line."""
-        w, _, _, v = self._parts(self._weights)
+        w, _, _, v = self._now
         table = _tamed(table)
         return table @ w + self._hidden(table, facts) @ v
 
     def shares(self, table: Features, facts: Facts) -> Features:
         """What each feature adds to each line's score, same shape; the units that are on pass shares through."""
-        w, a, _, v = self._parts(self._weights)
+        w, a, _, v = self._now
         table = _tamed(table)
         on = self._hidden(table, facts) > 0
         return table * (w + (on * v) @ a[:, : table.shape[1]])
@@ -155,6 +155,7 @@ class Ranker:
         ]
         shares, weights, squares, habits = zip(own, *others, strict=True)
         self._weights = np.average(weights, axis=0, weights=shares).astype(np.float32)
+        self._now = self._parts(self._weights)
         self._squares = np.average(squares, axis=0, weights=shares).astype(np.float32)
         self.habits = Habits(*np.average(habits, axis=0, weights=shares).tolist())
 
@@ -171,7 +172,7 @@ class Ranker:
     def _step(self, sample: Sample) -> None:
         """One AdaGrad step down the cross-entropy of the answer."""
         table, facts, answer = sample
-        w, _, _, v = self._parts(self._weights)
+        w, _, _, v = self._now
         hidden = self._hidden(table, facts)
         errors = _softmax(table @ w + hidden @ v)
         errors[answer] -= 1.0
@@ -191,7 +192,7 @@ class Ranker:
         self._weights -= self._steps * gradient / np.sqrt(self._squares)
 
     def _hidden(self, table: Features, facts: Facts) -> NDArray[np.float32]:
-        _, a, b, _ = self._parts(self._weights)
+        _, a, b, _ = self._now
         width = table.shape[1]
         return np.maximum(table @ a[:, :width].T + (a[:, width:] @ facts + b), 0.0, dtype=np.float32)
 
@@ -203,9 +204,11 @@ class Ranker:
 
 
 def _tamed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """No NaN, nothing beyond LARGEST."""
-    tamed: NDArray[np.float32] = np.nan_to_num(values, nan=0.0, posinf=LARGEST, neginf=-LARGEST)
-    return np.clip(tamed, -LARGEST, LARGEST, out=tamed)
+    """No NaN, nothing beyond LARGEST; the same array if there was nothing to do."""
+    worst = np.abs(values).max(initial=0.0)
+    if worst <= LARGEST:
+        return values
+    return np.clip(np.nan_to_num(values, nan=0.0), -LARGEST, LARGEST)
 
 
 def _softmax(scores: Scores) -> Scores:

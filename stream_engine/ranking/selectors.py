@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Positions = NDArray[np.int64]
-POOL = 3  # times the list's size: as far down as a more varied item may come from
+POOL = 2  # times the list's size: as far down as a more varied item may come from
 
 
 def diverse(
