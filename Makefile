@@ -13,7 +13,7 @@ COUNT := awk -v tty="$$(test -t 1 && echo 1 || echo 0)" ' \
 	/^Collecting/ { n++; if (tty) printf "\r\033[K  %d packages: %s", n, $$2; else if (n % 25 == 0) print "  " n " packages"; fflush() } \
 	/^Installing collected/ { if (tty) printf "\r\033[K"; print "  installing " n " packages"; fflush() }'
 
-.PHONY: help setup java test lint format demo test-faults bench export-env constraints clean
+.PHONY: help setup java test lint format demo test-faults bench bench-encode export-env constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,13 +60,22 @@ demo: setup ## A real catalogue, its real purchases, live lists; ARGS="--json de
 test-faults: setup ## Kill, stop and freeze workers under load; ARGS="--minutes 15"
 	$(BIN)/python tests/faults/run.py $(ARGS)
 
-bench: setup ## Clicks per second, cost per click, texts per second
-	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+bench: setup ## One worker beside stock Faust, then users and indexes by themselves
+	$(BIN)/python tests/benchmarks/loop.py $(ARGS)
+	$(BIN)/python tests/benchmarks/user_state.py
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/search.py
 
-export-env: setup ## .venv-export: torch and optimum, to export models (1.5 to 5 GB)
+bench-encode: export-env ## Texts per second, beside fastembed and sentence-transformers
+	.venv-export/bin/python tests/benchmarks/encode.py $(ARGS)
+
+export-env: .venv-export/.set-up ## .venv-export: torch and optimum, to export models (1.5 to 5 GB)
+
+.venv-export/.set-up: | setup
 	$(PYTHON) -m venv .venv-export
 	.venv-export/bin/python -m pip --disable-pip-version-check install -e '.[export]'
-	.venv-export/bin/python models/export.py all-MiniLM-L6-v2 .cache/models/exported --licence Apache-2.0
+	test -d .cache/models/exported || \
+		.venv-export/bin/python models/export.py all-MiniLM-L6-v2 .cache/models/exported --licence Apache-2.0
+	touch $@
 
 constraints: ## Pin what a fresh installation resolves to
 	rm -rf .venv-fresh && $(PYTHON) -m venv .venv-fresh

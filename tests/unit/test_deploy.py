@@ -157,3 +157,11 @@ def test_ci_runs_the_tests() -> None:
     script = ROOT / ".ci/run"
     assert script.stat().st_mode & 0o111
     assert "make test" in script.read_text()
+
+
+def test_what_the_readme_calls_exists() -> None:
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    called = set(re.findall(r"`make ([a-z-]+)", readme)) | set(re.findall(r"^make ([a-z-]+)", readme, re.MULTILINE))
+    assert called
+    assert called <= targets
