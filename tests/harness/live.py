@@ -45,10 +45,19 @@ class Live:
         self.settings = settings
         self.topics = settings.topics
         self.workers = workers
-        self.answers = Answers(settings.kafka.broker, settings.topics.recommendations)
-        self._producer = KafkaProducer(
-            bootstrap_servers=settings.kafka.broker, acks="all", linger_ms=20, max_request_size=LARGEST
-        )
+        self._connect()
+
+    def _connect(self) -> None:
+        broker = self.settings.kafka.broker
+        self.answers = Answers(broker, self.topics.recommendations)
+        self._producer = KafkaProducer(bootstrap_servers=broker, acks="all", linger_ms=20, max_request_size=LARGEST)
+
+    @contextmanager
+    def disconnected(self) -> Iterator[None]:
+        """For the time of an outage: kafka-python leaks sockets meanwhile. All lists are read again afterwards."""
+        self.close()
+        yield
+        self._connect()
 
     def send(
         self,
