@@ -23,7 +23,7 @@ class BestFew:
         self._scores[row] = score
         self._offers += 1
         if len(self._scores) > 2 * self._size:
-            kept = self._best()
+            kept = self._best().tolist()
             self._floor = self._scores[kept[-1]]
             self._scores = {row: self._scores[row] for row in kept}
 
@@ -34,10 +34,13 @@ class BestFew:
 
     def rows(self) -> NDArray[np.int64]:
         """The best, best first, as of a few offers ago; ties by row."""
-        if self._offers > self._size // 16 or len(self._rows) < min(len(self._scores), self._size):
-            self._rows = np.array(self._best(), np.int64)
+        if self._offers > self._size // 8 or len(self._rows) < min(len(self._scores), self._size):
+            self._rows = self._best()
             self._offers = 0
         return self._rows
 
-    def _best(self) -> list[int]:
-        return sorted(self._scores, key=lambda row: (-self._scores[row], row))[: self._size]
+    def _best(self) -> NDArray[np.int64]:
+        count = len(self._scores)
+        rows = np.fromiter(self._scores, np.int64, count)
+        scores = np.fromiter(self._scores.values(), np.float64, count)
+        return rows[np.lexsort((rows, -scores))[: self._size]]

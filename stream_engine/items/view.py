@@ -25,7 +25,7 @@ _ROOM = 1_024  # rows at first
 _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
 _UNSETTLED = 1_024  # items whose neighbours may wait to be looked at
-_NEWS = 1.03  # growth of an item's pairs that is worth settling
+_NEWS = 1.05  # growth of an item's pairs that is worth settling
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
 _SPACE_FIRST, _SPACE_LAST = 64, 65_536  # items at which it is first and last fitted; in between at each doubling
 
@@ -235,10 +235,10 @@ class ItemView:
             self.columns.norms[block] = self.space.norms(self.vectors(block))
 
     def _rows_for(self, item_ids: Mapping[str, float]) -> NDArray[np.int32]:
-        found = list(map(self.row, item_ids))
-        if None in found:
-            found = [self._row_for(item_id) for item_id in item_ids]
-        return np.array(found, np.int32)
+        try:
+            return np.fromiter(map(self._rows.__getitem__, item_ids), np.int32, len(item_ids))
+        except KeyError:
+            return np.array([self._row_for(item_id) for item_id in item_ids], np.int32)
 
     def _row_for(self, item_id: str) -> int:
         row = self._rows.get(item_id)

@@ -64,7 +64,8 @@ def gather(view: ItemView, taste: Taste, matches: Sequence[Match], *, habits: Ha
         for strength, weights in proposal.weights.items():
             total = np.bincount(places[: len(weights)], weights, len(rows))
             strengths[_STRENGTH[strength]] = total
-            parts[_best(np.where(keep, total, 0.0), BUDGETS[strength])] |= _BIT[strength]
+            if strength in BUDGETS:
+                parts[_best(np.where(keep, total, 0.0), BUDGETS[strength])] |= _BIT[strength]
     best = np.flatnonzero(parts)
     if len(best) < taste.question.size:
         return _topped_up(view, taste, rows, strengths, habits)

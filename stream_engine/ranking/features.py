@@ -13,9 +13,9 @@ from stream_engine.ranking.sources import STRENGTHS
 from stream_engine.ranking.taste import Taste
 
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
+TIMES = ("age", "idle", "had_ago")
 TEXT = ("like_profile", "like_last", "like_interest")
-REST = ("never_clicked", "age", "idle", "had_ago")
-FEATURES = (*STRENGTHS, *POPULARITY, *TEXT, *REST)
+FEATURES = (*STRENGTHS, *POPULARITY, *TIMES, *TEXT, "never_clicked")
 FACTS = (
     *("clicks_under_3", "clicks_under_10", "clicks_10_up", "within_hour", "after_week", "no_text"),
     *("clicks", "gap", "last_popular", "recent_popular", "recent_age"),
@@ -23,7 +23,14 @@ FACTS = (
 Features = NDArray[np.float32]  # (n, len(FEATURES))
 Facts = NDArray[np.float32]  # (len(FACTS),)
 
-_GRAINS = np.array([0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 1.0], np.float32)  # strengths below which little matters
+# strengths below which little matters: logarithms are about proportional there
+_GRAINS = np.array([1.0 if name == "again" else 0.01 for name in STRENGTHS], np.float32)
+_AGAIN = STRENGTHS.index("again")
+_STRENGTHS = slice(0, len(STRENGTHS))
+_POPULARITY = slice(_STRENGTHS.stop, _STRENGTHS.stop + len(POPULARITY))
+_AGE, _IDLE, _HAD_AGO = range(_POPULARITY.stop, _POPULARITY.stop + len(TIMES))
+_LOGS = _HAD_AGO + 1
+_TEXT = slice(_LOGS, _LOGS + len(TEXT))
 _HOUR, _WEEK, _YEAR = 3_600.0, 604_800.0, 31_536_000.0
 _RECENT = 10  # items whose kind is told
 
@@ -31,53 +38,54 @@ _RECENT = 10  # items whose kind is told
 def features_of(view: ItemView, found: Candidates) -> Features:
     """One line a candidate, in the order of FEATURES, most numbers between 0 and 3."""
     columns, rows, taste = view.columns, found.rows, found.taste
-    now = taste.question.now
     clicked = columns.clicks[rows] > 0
-    idle = np.maximum(now - columns.last_click[rows], 0.0)
-    age = np.maximum(now - columns.first_click[rows], 0.0)
-    return np.concatenate(
-        [
-            _logs(found.strengths, _GRAINS),
-            popularity(view, rows, idle),
-            likeness(view, taste, rows),
-            np.where(clicked, [~clicked, _logs(age, _HOUR), _logs(idle, _HOUR)], [[1.0], [0.0], [0.0]]).T,
-            _had_ago(taste, rows)[:, None],
-        ],
-        axis=1,
-        dtype=np.float32,
-    )
+    idle = np.maximum(taste.question.now - columns.last_click[rows], 0.0)
+    table = np.empty((len(rows), len(FEATURES)), np.float32)
+    np.divide(found.strengths, _GRAINS, out=table[:, _STRENGTHS])
+    table[:, _POPULARITY] = popularity(view, rows, idle)
+    table[:, _AGE] = np.maximum(taste.question.now - columns.first_click[rows], 0.0) * (clicked / _HOUR)
+    table[:, _IDLE] = idle * (clicked / _HOUR)
+    table[:, _HAD_AGO] = _had_ago(taste, found) / _HOUR
+    logs = table[:, :_LOGS]
+    np.log1p(logs, out=logs)
+    logs *= 0.5
+    table[:, _TEXT] = likeness(view, taste, rows)
+    table[:, -1] = ~clicked
+    return table
 
 
 def popularity(view: ItemView, rows: Rows, idle: NDArray[np.float64]) -> Features:
-    """Logarithms of the decayed click counts."""
+    """Clicks decayed to now, one column a half-life."""
     halves = np.array(view.settings.half_lives)
-    return _logs(view.columns.popularity[rows] * np.exp2(-idle[:, None] / halves), 1.0)
+    counts: Features = view.columns.popularity[rows] * np.exp2((-idle[:, None] / halves).astype(np.float32))
+    return counts
 
 
 def likeness(view: ItemView, taste: Taste, rows: Rows) -> Features:
     """Cosines to the profile, to the last item, and to the nearest interest; 0 where there is no text."""
-    cosines = np.zeros((len(rows), len(TEXT)), np.float32)
-    if len(taste.probes):
-        columns = view.columns
-        # (steps * codes - mean) @ probe / norm, without a pass over the vectors for each operation
-        dots = columns.codes[rows].astype(np.float32) @ taste.probes.T * columns.steps[rows, None]
-        every = (dots - taste.probes @ view.space.mean) / columns.norms[rows, None]
-        every *= columns.has_vector[rows, None]
-        cosines[:, :2] = every[:, :2]
-        cosines[:, 2] = every[:, 2:].max(axis=1, initial=-1.0) if every.shape[1] > 2 else every[:, 0]
-    return cosines
+    if not len(taste.probes):
+        return np.zeros((len(rows), len(TEXT)), np.float32)
+    columns = view.columns
+    # (steps * codes - mean) @ probe / norm, without a pass over the vectors for each operation
+    dots = columns.codes[rows].astype(np.float32) @ taste.probes.T * columns.steps[rows, None]
+    every = (dots - taste.probes @ view.space.mean) * (columns.has_vector[rows] / columns.norms[rows])[:, None]
+    interest = every[:, 2:].max(axis=1) if every.shape[1] > 2 else every[:, 0]
+    return np.column_stack([every[:, :2], interest])
 
 
-def _logs(values: NDArray[np.floating], grain: NDArray[np.floating] | float) -> Features:
+def _had_ago(taste: Taste, found: Candidates) -> NDArray[np.floating]:
+    """Seconds since this user had each; 0 where they did not."""
+    seconds = np.zeros(len(found.rows))
+    had = np.flatnonzero(found.strengths[:, _AGAIN])
+    if len(had):
+        seconds[had] = (found.rows[had, None] == taste.had) @ np.maximum(taste.ages, 0.0)
+    return seconds
+
+
+def _logs(values: NDArray[np.floating], grain: float) -> NDArray[np.floating]:
     """Heavy tails tamed: about proportional below the grain, growing by one half for each e-fold above it."""
-    logs: Features = np.log1p(values / grain, dtype=np.float32) * np.float32(0.5)
+    logs: NDArray[np.floating] = np.log1p(values / grain) * 0.5
     return logs
-
-
-def _had_ago(taste: Taste, rows: Rows) -> Features:
-    """Logarithm of the time since this user had each; 0 where they did not."""
-    same = rows[:, None] == taste.had
-    return _logs(same @ np.maximum(taste.ages, 0.0), _HOUR)
 
 
 def facts_of(view: ItemView, taste: Taste) -> Facts:

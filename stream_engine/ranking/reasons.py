@@ -15,6 +15,7 @@ from stream_engine.ranking.taste import Taste
 
 MOST = 2
 LEAST_SHARE = 0.1
+NAMED = 10  # of the recent items: those that a reason may name
 KINDS: Sequence[ReasonKind] = get_args(ReasonKind)
 KIND_OF: Mapping[str, ReasonKind] = {
     "together": "clicked_together",
@@ -58,7 +59,7 @@ NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it hold
 
 def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, NDArray[np.signedinteger]]:
     """For each kind of reason the row of the user's item that it speaks of, by candidate."""
-    columns, recent = view.columns, taste.recent
+    columns, recent = view.columns, taste.recent[:NAMED]
     clicked = columns.clicks[rows] > 0
 
     def stated(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -89,7 +90,7 @@ def _pair_weights(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float3
     """How often each candidate was clicked together with each recent item, shape (recent, candidates)."""
     columns = view.columns
     near = columns.neighbours[recent]
-    candidate, place = np.nonzero(rows[:, None] == near.ravel())
+    candidate, place = divmod(np.flatnonzero(rows[:, None] == near.ravel()), near.size)
     voice = place // near.shape[1]
     weights = np.zeros((len(recent), len(rows)), np.float32)
     weights[voice, candidate] = columns.together[recent].ravel()[place] * columns.rarity[recent[voice]]

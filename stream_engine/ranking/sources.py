@@ -123,10 +123,8 @@ SOURCES: Mapping[str, Source] = {
     "again": again,
 }
 BUDGETS: Mapping[str, int] = {
-    "together": 80,
-    "with_last": 40,
-    "lately": 60,
-    "after": 60,
+    "together": 100,
+    "after": 80,
     "follows": 32,
     "bridge": 60,
     "similar": 60,
@@ -135,7 +133,7 @@ BUDGETS: Mapping[str, int] = {
     "trending_in_category": 30,
     "newest": 30,
     "again": 30,
-}  # by strength, or by source where rows are listed
+}  # by strength, or by source where rows are listed; what is not here is only a feature
 STRENGTHS = ("together", "with_last", "lately", "after", "follows", "bridge", "again")
 _NEARNESS = (0.9 ** np.arange(SIMILAR)).astype(np.float32)
 
