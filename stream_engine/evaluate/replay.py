@@ -16,7 +16,7 @@ from stream_engine.evaluate.tally import CUT, Asked, Tally, surprise
 from stream_engine.evaluate.world import World
 from stream_engine.events import Received
 from stream_engine.ranking.candidates import Candidates
-from stream_engine.ranking.sources import BUDGETS, STRENGTHS
+from stream_engine.ranking.sources import BUDGETS
 
 SIZE = 20
 CHUNK = 64  # clicks taken in at once where nobody looks
@@ -120,8 +120,5 @@ def _chunks(received: Sequence[Received], tested: set[int]) -> Iterator[tuple[bo
 def _proposers(found: Candidates, row: int | None) -> dict[str, bool]:
     """Which sources proposed the item within their budgets, of those candidates that no filter removed."""
     places = np.flatnonzero(found.rows == (-1 if row is None else row))
-    if not len(places):
-        return dict.fromkeys(STRENGTHS, False)
-    own = found.strengths[places[0]]
-    better = (found.strengths > own).sum(axis=0)
-    return {name: bool(own[source] > 0 and better[source] < BUDGETS[name]) for source, name in enumerate(STRENGTHS)}
+    names = found.proposers(int(places[0])) if len(places) else ()
+    return {name: name in names for name in BUDGETS}
