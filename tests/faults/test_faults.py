@@ -18,7 +18,7 @@ def test_two_workers_under_kill_term_and_freeze(live_settings: Settings, tmp_pat
         update={"encoder": EncoderSettings(model="hashed"), "index": IndexSettings(location="memory")}
     )
     create_or_verify(settings)
-    outcome = run(tmp_path, settings, Plan(workers=2, seconds=30.0, every=5.0, frozen_for=(7.0, 8.0), seed=3))
+    outcome = run(tmp_path, settings, Plan(workers=2, seconds=24.0, every=4.5, frozen_for=(7.0, 8.0), seed=3))
     assert set(outcome.faults) == set(FAULTS), outcome
-    assert outcome.clicks > 5_000
+    assert outcome.clicks > 4_000
     assert outcome.wrong == {}, outcome
