@@ -19,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from stream_engine.local.broker import start_broker
 from stream_engine.settings import KafkaSettings, Settings
@@ -102,6 +102,10 @@ def _stock(bootstrap: str, folder: Path, given: argparse.Namespace) -> dict[str,
         "warn",
         "--without-web",
     ]
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as client:
+        client.create_topics(
+            {"stock-forwarded": {"num_partitions": 8, "replication_factor": 1}}, wait_for_metadata=True
+        )
     environment = {"BOOTSTRAP": bootstrap, "FAUST_DATADIR": str(folder / "faust")}
     return _drain(bootstrap, "stock", command, environment, given, log=folder / "stock.log")
 

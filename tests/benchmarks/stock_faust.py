@@ -15,7 +15,7 @@ app = faust.App(
     consumer_auto_offset_reset="earliest",
 )
 clicks = app.topic("clicks", value_type=bytes, value_serializer="json", key_type=bytes, key_serializer="raw")
-forwarded = app.topic("stock-forwarded", internal=True, partitions=8, value_serializer="json", key_serializer="raw")
+forwarded = app.topic("stock-forwarded", value_serializer="json", key_serializer="raw")
 counts = app.Table("counts", default=int, partitions=8)
 
 
