@@ -126,6 +126,7 @@ class RankingSettings(Group):
     size: int = Field(20, ge=1, le=200)
     candidates: int = Field(60, ge=1, le=1_000, description="items asked of the index, per interest")
     diversity: float = Field(0.15, ge=0, le=1)
+    explore: int = Field(0, ge=0, le=200, description="place kept for an item nobody clicked yet; 0: none")
     seed: int = 7
 
 

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.sources import STRENGTHS
-from stream_engine.ranking.taste import Taste
+from stream_engine.ranking.taste import LIKENESS, Taste, likeness
 
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
 TIMES = ("age", "idle", "had_ago")
-TEXT = ("like_profile", "like_last", "like_interest")
-FEATURES = (*STRENGTHS, *POPULARITY, *TIMES, *TEXT, "never_clicked")
+FEATURES = (*STRENGTHS, *POPULARITY, *TIMES, *LIKENESS, "never_clicked")
 FACTS = (
     *("clicks_under_3", "clicks_under_10", "clicks_10_up", "within_hour", "after_week", "no_text"),
     *("clicks", "gap", "last_popular", "recent_popular", "recent_age"),
@@ -30,7 +29,7 @@ _STRENGTHS = slice(0, len(STRENGTHS))
 _POPULARITY = slice(_STRENGTHS.stop, _STRENGTHS.stop + len(POPULARITY))
 _AGE, _IDLE, _HAD_AGO = range(_POPULARITY.stop, _POPULARITY.stop + len(TIMES))
 _LOGS = _HAD_AGO + 1
-_TEXT = slice(_LOGS, _LOGS + len(TEXT))
+_TEXT = slice(_LOGS, _LOGS + len(LIKENESS))
 _HOUR, _WEEK, _YEAR = 3_600.0, 604_800.0, 31_536_000.0
 _RECENT = 10  # items whose kind is told
 
@@ -59,18 +58,6 @@ def popularity(view: ItemView, rows: Rows, idle: NDArray[np.float64]) -> Feature
     halves = np.array(view.settings.half_lives)
     counts: Features = view.columns.popularity[rows] * np.exp2((-idle[:, None] / halves).astype(np.float32))
     return counts
-
-
-def likeness(view: ItemView, taste: Taste, rows: Rows) -> Features:
-    """Cosines to the profile, to the last item, and to the nearest interest; 0 where there is no text."""
-    if not len(taste.probes):
-        return np.zeros((len(rows), len(TEXT)), np.float32)
-    columns = view.columns
-    # (steps * codes - mean) @ probe / norm, without a pass over the vectors for each operation
-    dots = columns.codes[rows].astype(np.float32) @ taste.probes.T * columns.steps[rows, None]
-    every = (dots - taste.probes @ view.space.mean) * (columns.has_vector[rows] / columns.norms[rows])[:, None]
-    interest = every[:, 2:].max(axis=1) if every.shape[1] > 2 else every[:, 0]
-    return np.column_stack([every[:, :2], interest])
 
 
 def _had_ago(taste: Taste, found: Candidates) -> NDArray[np.floating]:

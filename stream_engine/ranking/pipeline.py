@@ -16,7 +16,7 @@ from stream_engine.ranking.pool import Scratch
 from stream_engine.ranking.quality import TOP, Quality, judged
 from stream_engine.ranking.ranker import Ranker, Sample
 from stream_engine.ranking.reasons import reasons_of
-from stream_engine.ranking.selectors import diverse
+from stream_engine.ranking.selectors import diverse, explored
 from stream_engine.ranking.taste import Taste
 from stream_engine.settings import RankingSettings
 
@@ -63,6 +63,7 @@ class Pipeline:
         chosen = diverse(
             scores, lambda pool: view.vectors(rows[pool]), size=taste.question.size, diversity=self._settings.diversity
         )
+        chosen = explored(chosen, scores, view.columns.clicks[rows] == 0, place=self._settings.explore)
         shares = self._ranker.shares(table[chosen], facts)
         reasons = reasons_of(view, taste, rows[chosen], shares)
         return tuple(

@@ -37,3 +37,13 @@ def diverse(
         worth[pick] = -np.inf
         np.minimum(worst, alike[pick], out=worst)
     return [int(position) for position in pool[chosen]]
+
+
+def explored(chosen: list[int], scores: NDArray[np.float32], fresh: NDArray[np.bool_], *, place: int) -> list[int]:
+    """The list with the best of the `fresh` at this place, from 1, if none stands there or before; 0: as it is."""
+    candidates = np.flatnonzero(fresh)
+    if not place or not len(candidates) or fresh[chosen[:place]].any():
+        return chosen
+    best = int(candidates[scores[candidates].argmax()])
+    others = [position for position in chosen if position != best]
+    return [*others[: place - 1], best, *others[place - 1 :]][: len(chosen)]

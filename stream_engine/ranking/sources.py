@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from stream_engine.index.protocol import Match
 from stream_engine.items.view import SIMILAR, ItemView, Rows
-from stream_engine.ranking.taste import Taste
+from stream_engine.ranking.taste import Taste, likeness
 
 LATELY = 5  # items whose recent pairs, later pairs and text neighbours count
 BRIDGED = 2  # items whose text neighbours speak
 BRIDGE_WIDTH = 8  # text neighbours of each, ...
 BRIDGE_REACH = 32  # and of those the strongest neighbours
 CATEGORIES = 3
+YOUNG = 100  # items that count as new
 CAUTION = 3.0  # clicks that are assumed to have led nowhere
 
 Floats = NDArray[np.floating]
@@ -101,9 +102,12 @@ def trending_in_category(view: ItemView, taste: Taste, _: Sequence[Match]) -> Pr
     return Proposal(_in_turn(shelves, BUDGETS["trending_in_category"]), {})
 
 
-def newest(view: ItemView, _: Taste, __: Sequence[Match]) -> Proposal:
-    """What the catalogue took up last, and what was clicked for the first time last."""
-    return Proposal(_in_turn([view.newest.rows(), view.emerging.rows()], BUDGETS["newest"]), {})
+def newest(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
+    """Of what the catalogue took up last the most to the user's taste, and what was clicked for the first time last."""
+    young = view.newest.rows()[:YOUNG]
+    if len(taste.probes):
+        young = young[np.argsort(-likeness(view, taste, young)[:, 0], kind="stable")]
+    return Proposal(_in_turn([young, view.emerging.rows()], BUDGETS["newest"]), {})
 
 
 def again(_: ItemView, taste: Taste, __: Sequence[Match]) -> Proposal:

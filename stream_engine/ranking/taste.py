@@ -12,6 +12,7 @@ from stream_engine.ranking.question import Question
 from stream_engine.vectors import Matrix
 
 VOICES = 20  # items of the history that speak
+LIKENESS = ("like_profile", "like_last", "like_interest")
 INTERESTS = 2  # of the user's interests, the longest
 FADE = 0.8  # what an item's voice loses per item in between
 
@@ -61,6 +62,18 @@ def taste_of(view: ItemView, question: Question) -> Taste:
         voices=voices,
         probes=_probes(view, question.interests, recent, voices),
     )
+
+
+def likeness(view: ItemView, taste: Taste, rows: Rows) -> Floats:
+    """Cosines to the profile, to the last item, and to the nearest interest, shape (n, 3); 0 where there is no text."""
+    if not len(taste.probes):
+        return np.zeros((len(rows), len(LIKENESS)), np.float32)
+    columns = view.columns
+    # (steps * codes - mean) @ probe / norm, without a pass over the vectors for each operation
+    dots = columns.codes[rows].astype(np.float32) @ taste.probes.T * columns.steps[rows, None]
+    every = (dots - taste.probes @ view.space.mean) * (columns.has_vector[rows] / columns.norms[rows])[:, None]
+    interest = every[:, 2:].max(axis=1) if every.shape[1] > 2 else every[:, 0]
+    return np.column_stack([every[:, :2], interest])
 
 
 def _probes(view: ItemView, interests: Matrix, rows: Rows, voices: Floats) -> Matrix:

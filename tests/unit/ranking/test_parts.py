@@ -13,7 +13,7 @@ from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.habits import Habits, noticed
 from stream_engine.ranking.pool import Scratch
 from stream_engine.ranking.sampling import LEAST, Sampler
-from stream_engine.ranking.selectors import diverse
+from stream_engine.ranking.selectors import diverse, explored
 from stream_engine.ranking.taste import Taste
 
 
@@ -156,6 +156,15 @@ def test_diversity_prefers_the_different_among_equals() -> None:
     vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
     chosen = diverse(np.array([1.0, 0.9, 0.9], np.float32), lambda pool: vectors[pool], size=2, diversity=0.3)
     assert chosen == [0, 2]
+
+
+@pytest.mark.parametrize(("place", "expected"), [(0, [0, 1, 2]), (2, [0, 4, 1]), (3, [0, 1, 4]), (9, [0, 1, 2])])
+def test_a_place_kept_for_what_nobody_clicked(place: int, expected: list[int]) -> None:
+    values = np.array([5, 4, 3, 1, 2], np.float32)
+    fresh = np.array([False, False, False, True, True])
+    if place == 9:
+        fresh[2] = True  # one made it by itself
+    assert explored([0, 1, 2], values, fresh, place=place) == expected
 
 
 def test_coming_back_becomes_normal_when_enough_do() -> None:

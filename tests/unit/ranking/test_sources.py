@@ -121,6 +121,15 @@ def test_newest_are_the_last_taken_up_and_the_last_first_clicked() -> None:
     assert proposed(shop, "newest", shop.taste())[:2] == ["young", "old"]
 
 
+def test_newest_to_the_users_taste_come_first() -> None:
+    shop = Shop()
+    shop.stock("mine", 1.0, 0.1)
+    shop.stock("alike", 1.0, 0.2, first_seen=5.0)
+    shop.stock("other", 0.1, 1.0, first_seen=6.0)
+    assert proposed(shop, "newest", shop.taste("mine"))[:3] == ["mine", "alike", "other"]
+    assert proposed(shop, "newest", shop.taste())[0] == "other"
+
+
 def test_again_counts() -> None:
     shop = Shop("a", "b")
     assert strengths(shop, "again", "again", shop.taste("a", "b", "a")) == {"a": 2.0, "b": 1.0}
