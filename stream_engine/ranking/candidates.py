@@ -21,6 +21,7 @@ Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
 _STRENGTH: Mapping[str, int] = {name: place for place, name in enumerate(STRENGTHS)}
 _PARTS = tuple(BUDGETS)
 _BIT: Mapping[str, int] = {name: 1 << place for place, name in enumerate(_PARTS)}
+TRENDING = _BIT["trending"] | _BIT["trending_in_category"]
 _FIRST = ("catalogue", *_PARTS)
 _TOPPED_UP = 400
 

@@ -65,7 +65,7 @@ class Pipeline:
         )
         chosen = explored(chosen, scores, view.columns.clicks[rows] == 0, place=self._settings.explore)
         shares = self._ranker.shares(table[chosen], facts)
-        reasons = reasons_of(view, taste, rows[chosen], shares)
+        reasons = reasons_of(view, found, chosen, shares)
         return tuple(
             RecommendedItem(view.ids[row], rank, round(score, 6), origin, why)
             for rank, (row, score, origin, why) in enumerate(

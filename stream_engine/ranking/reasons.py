@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from stream_engine.events import Reason, ReasonKind
 from stream_engine.items.view import ItemView, Rows
+from stream_engine.ranking.candidates import TRENDING, Candidates
 from stream_engine.ranking.features import FEATURES, Features
-from stream_engine.ranking.taste import Taste
 
 MOST = 2
 LEAST_SHARE = 0.1
+LEAST_ALIKE = 0.2  # centred cosine
 NAMED = 10  # of the recent items: those that a reason may name
 KINDS: Sequence[ReasonKind] = get_args(ReasonKind)
+_KIND: Mapping[ReasonKind, int] = {kind: place for place, kind in enumerate(KINDS)}
 KIND_OF: Mapping[str, ReasonKind] = {
     "together": "clicked_together",
     "with_last": "clicked_together",
@@ -35,55 +37,50 @@ KIND_OF: Mapping[str, ReasonKind] = {
     "again": "again",
 }
 _GROUPS = np.array([[KIND_OF.get(name) == kind for kind in KINDS] for name in FEATURES], np.float32)
+NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it holds and speaks of no other item
 
 
-def reasons_of(view: ItemView, taste: Taste, rows: Rows, shares: Features) -> list[tuple[Reason, ...]]:
-    """For each row at most two reasons that hold, strongest first; `shares`: what each feature adds to the score."""
+def reasons_of(
+    view: ItemView, found: Candidates, positions: Sequence[int], shares: Features
+) -> list[tuple[Reason, ...]]:
+    """For each candidate at most two reasons that hold, strongest first; `shares`: what features add to the score."""
     gains = np.maximum(shares, 0.0) @ _GROUPS
-    totals = np.maximum(gains.sum(axis=1, keepdims=True), 1e-12)
-    witnesses = _witnesses(view, taste, rows)
-    holding = np.stack([witnesses[kind] > NOBODY for kind in KINDS], axis=1)
-    portions = np.where(holding, gains / totals, 0.0)
-    strongest = np.argsort(-portions, axis=1, kind="stable")[:, :MOST]
+    gains /= np.maximum(gains.sum(axis=1, keepdims=True), 1e-12)
+    witnesses = _witnesses(view, found, positions)
+    gains[witnesses == NOBODY] = 0.0
+    strongest = np.argsort(-gains, axis=1, kind="stable")[:, :MOST]
+    ids = view.ids
     told = []
-    for line, best in enumerate(strongest.tolist()):
-        chosen = [(KINDS[kind], float(portions[line, kind])) for kind in best if portions[line, kind] >= LEAST_SHARE]
+    for best, parts, named in zip(
+        strongest.tolist(), gains.astype(np.float64).round(3).tolist(), witnesses.tolist(), strict=True
+    ):
         told.append(
-            tuple(Reason(kind, _name(view, int(witnesses[kind][line])), round(part, 3)) for kind, part in chosen)
+            tuple(
+                [
+                    Reason(KINDS[kind], None if named[kind] < 0 else ids[named[kind]], parts[kind])
+                    for kind in best
+                    if parts[kind] >= LEAST_SHARE
+                ]
+            )
         )
     return told
 
 
-NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it holds and speaks of no other item
-
-
-def _witnesses(view: ItemView, taste: Taste, rows: Rows) -> Mapping[ReasonKind, NDArray[np.signedinteger]]:
-    """For each kind of reason the row of the user's item that it speaks of, by candidate."""
-    columns, recent = view.columns, taste.recent[:NAMED]
+def _witnesses(view: ItemView, found: Candidates, positions: Sequence[int]) -> NDArray[np.int64]:
+    """The row of the user's item that a reason speaks of, shape (candidates, kinds)."""
+    columns, taste, rows = view.columns, found.taste, found.rows[positions]
+    recent = taste.recent[:NAMED]
     clicked = columns.clicks[rows] > 0
-
-    def stated(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.where(holds, ANYBODY, NOBODY)
-
-    witnesses: dict[ReasonKind, NDArray[np.signedinteger]] = {
-        "trending": stated(clicked),
-        "new": stated(~clicked),
-        "again": stated((rows[:, None] == taste.had).any(axis=1)),
-    }
-    none = np.full(len(rows), NOBODY)
-    if not len(recent) or not len(rows):
-        return {**witnesses, "follows": none, "similar_to": none, "clicked_together": none}
-    pairs = _pair_weights(view, recent, rows)
-    mean = view.space.mean
-    alike = (view.vectors(recent) - mean) @ (view.vectors(rows) - mean).T
-    alike *= columns.has_vector[recent, None] * columns.has_vector[rows]
-    follows = (rows[:, None] == columns.followers[recent[0]]).any(axis=1)
-    return {
-        **witnesses,
-        "clicked_together": _strongest(recent, pairs),
-        "similar_to": _strongest(recent, alike),
-        "follows": np.where(follows, recent[0], NOBODY),
-    }
+    witnesses = np.full((len(rows), len(KINDS)), NOBODY)
+    witnesses[found.parts[positions] & TRENDING > 0, _KIND["trending"]] = ANYBODY
+    witnesses[~clicked, _KIND["new"]] = ANYBODY
+    witnesses[(rows[:, None] == taste.had).any(axis=1), _KIND["again"]] = ANYBODY
+    if len(recent) and len(rows):
+        witnesses[:, _KIND["clicked_together"]] = _strongest(recent, _pair_weights(view, recent, rows), 0.0)
+        witnesses[:, _KIND["similar_to"]] = _strongest(recent, _cosines(view, recent, rows), LEAST_ALIKE)
+        follows = (rows[:, None] == columns.followers[recent[0]]).any(axis=1)
+        witnesses[follows, _KIND["follows"]] = recent[0]
+    return witnesses
 
 
 def _pair_weights(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float32]:
@@ -97,12 +94,17 @@ def _pair_weights(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float3
     return weights
 
 
-def _strongest(recent: Rows, weights: NDArray[np.floating]) -> NDArray[np.signedinteger]:
-    """Of each column of (recent, candidates) the recent row with the greatest positive weight."""
+def _cosines(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float32]:
+    """How alike the texts are, past what all texts of the catalogue have in common, shape (recent, candidates)."""
+    both = np.concatenate([recent, rows])
+    centred = view.vectors(both) - view.space.mean
+    centred *= view.columns.has_vector[both, None]
+    centred /= np.sqrt(np.einsum("ij,ij->i", centred, centred) + 1e-12)[:, None]
+    cosines: NDArray[np.float32] = centred[: len(recent)] @ centred[len(recent) :].T
+    return cosines
+
+
+def _strongest(recent: Rows, weights: NDArray[np.float32], least: float) -> NDArray[np.int64]:
+    """Of each column of (recent, candidates) the recent row with the greatest weight above the least."""
     best = weights.argmax(axis=0)
-    held = np.take_along_axis(weights, best[None], axis=0)[0] > 0
-    return np.where(held, recent[best], NOBODY)
-
-
-def _name(view: ItemView, row: int) -> str | None:
-    return None if row < 0 else view.ids[row]
+    return np.where(weights[best, np.arange(len(best))] > least, recent[best], NOBODY)

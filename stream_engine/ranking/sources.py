@@ -16,11 +16,12 @@ from stream_engine.items.view import SIMILAR, ItemView, Rows
 from stream_engine.ranking.taste import Taste, likeness
 
 LATELY = 5  # items whose recent pairs, later pairs and text neighbours count
+REACH = 48  # strongest neighbours of the other recent items
 BRIDGED = 2  # items whose text neighbours speak
 BRIDGE_WIDTH = 8  # text neighbours of each, ...
 BRIDGE_REACH = 32  # and of those the strongest neighbours
 CATEGORIES = 3
-YOUNG = 100  # items that count as new
+YOUNG = 60  # items that count as new
 CAUTION = 3.0  # clicks that are assumed to have led nowhere
 
 Floats = NDArray[np.floating]
@@ -39,17 +40,19 @@ Source = Callable[[ItemView, Taste, Sequence[Match]], Proposal]
 def clicked_together(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
     """Co-click neighbours of the recent items, over the roots of both items' pairs or over the clicks."""
     columns, recent, voices = view.columns, taste.recent, taste.voices
-    rows = columns.neighbours[recent]
-    rarity = columns.rarity[rows]
-    rarity *= rows >= 0
-    together = columns.together[recent] * (rarity * columns.rarity[recent, None])
-    few, loud = recent[:LATELY], voices[:LATELY]
-    lately = columns.lately[few] * (rarity[:LATELY] * (columns.rarity[few] * loud)[:, None])
-    after = columns.after[few] * (loud / (columns.clicks[few] + CAUTION))[:, None]
+    loud, quiet = recent[:LATELY], recent[LATELY:]
+    near, far = columns.neighbours[loud], columns.neighbours[quiet, :REACH]
+    rarity = columns.rarity
+    own = rarity[recent] * voices
+    near_rarity = rarity[near] * (near >= 0)
+    together = columns.together[loud] * (near_rarity * own[:LATELY, None])
+    rest = columns.together[quiet, :REACH] * (rarity[far] * (far >= 0) * own[LATELY:, None])
+    lately = columns.lately[loud] * (near_rarity * own[:LATELY, None])
+    after = columns.after[loud] * (voices[:LATELY] / (columns.clicks[loud] + CAUTION))[:, None]
     return Proposal(
-        rows.ravel(),
+        np.concatenate([near.ravel(), far.ravel()]),
         {
-            "together": (together * voices[:, None]).ravel(),
+            "together": np.concatenate([together.ravel(), rest.ravel()]),
             "with_last": together[:1].ravel(),
             "lately": lately.ravel(),
             "after": after.ravel(),
