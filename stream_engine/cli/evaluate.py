@@ -17,9 +17,11 @@ from stream_engine.cli.options import DataDir, settings_for
 from stream_engine.encoder.load import open_encoder
 from stream_engine.evaluate import Log, read_log
 from stream_engine.evaluate import run as evaluated
+from stream_engine.evaluate.report import report_of
 from stream_engine.evaluate.run import SAMPLE, Evaluation
 from stream_engine.evaluate.run import Progress as Report
 from stream_engine.evaluate.table import table_of
+from stream_engine.evaluate.tally import curves
 from stream_engine.settings import Settings
 
 Items = Annotated[Path, typer.Argument(metavar="ITEMS", help="The catalogue: JSON lines, plain or gzipped.")]
@@ -54,6 +56,9 @@ def evaluate(
         typer.echo(json.dumps(evaluation.result, indent=1))
     elif json_file is not None:
         json_file.write_text(json.dumps(evaluation.result, indent=1) + "\n")
+    if report is not None:
+        drawn = curves(evaluation.tally, length=evaluation.length)
+        report.write_text(report_of(evaluation.result, drawn, title=f"{events.name} through stream-engine"))
     if json_file != STDOUT:
         Console().print(table_of(evaluation.result))
 

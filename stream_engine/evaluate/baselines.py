@@ -31,7 +31,7 @@ class Baseline(Protocol):
         """One score an item, shape (n,), for a user whose last items these are, newest first."""
         ...
 
-    def learn(self, history: Sequence[int], item: int) -> None:
+    def learn(self, user: int, history: Sequence[int], item: int) -> None:
         """A user with this history clicked this item."""
 
 
@@ -47,7 +47,7 @@ class Trending:
         scores: Scores = self._counts.copy()
         return scores
 
-    def learn(self, history: Sequence[int], item: int) -> None:  # noqa: ARG002
+    def learn(self, user: int, history: Sequence[int], item: int) -> None:  # noqa: ARG002
         """Later clicks are worth more instead of earlier ones less."""
         self._worth *= 2 ** (1 / HALF_LIFE)
         self._counts[item] += self._worth
@@ -69,7 +69,7 @@ class LastText:
         cosines: Scores = np.asarray(self._vectors @ self._vectors[history[0]], np.float64)
         return cosines
 
-    def learn(self, history: Sequence[int], item: int) -> None:
+    def learn(self, user: int, history: Sequence[int], item: int) -> None:
         """Texts do not change."""
 
 
@@ -93,7 +93,7 @@ class ItemKnn:
             sums[others] += np.fromiter(pairs.values(), np.float64, len(pairs)) * (FADE**age * rarity[item])
         return sums * rarity
 
-    def learn(self, history: Sequence[int], item: int) -> None:
+    def learn(self, user: int, history: Sequence[int], item: int) -> None:  # noqa: ARG002
         """One pair with each of the last items."""
         self._clicks[item] += 1
         for distance, other in enumerate(history[:WINDOW]):
@@ -109,6 +109,7 @@ class Panel:
         self.baselines = baselines
         self._recent: dict[str, deque[int]] = {}
         self._had: dict[str, set[int]] = {}
+        self._numbers: dict[str, int] = {}
         self._clicks = self._repeats = 0
 
     def ranked(self, user_id: str, size: int) -> dict[str, list[int]]:
@@ -129,15 +130,10 @@ class Panel:
         recent = self._recent.setdefault(user_id, deque(maxlen=HISTORY))
         had = self._had.setdefault(user_id, set())
         history = list(recent)
+        number = self._numbers.setdefault(user_id, len(self._numbers))
         for each in self.baselines.values():
-            each.learn(history, item)
+            each.learn(number, history, item)
         self._clicks += bool(had)
         self._repeats += item in had
         recent.appendleft(item)
         had.add(item)
-
-
-def panel_of(vectors: Matrix) -> Panel:
-    """The standard baselines for a catalogue with these unit vectors, shape (n, d)."""
-    items = len(vectors)
-    return Panel({"trending": Trending(items), "last_text": LastText(vectors), "item_knn": ItemKnn(items)})

@@ -11,9 +11,10 @@ from typing import Any
 
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.errors import StreamEngineError
-from stream_engine.evaluate.baselines import Panel, panel_of
+from stream_engine.evaluate.baselines import Panel
 from stream_engine.evaluate.log import Log
-from stream_engine.evaluate.plan import plan_of
+from stream_engine.evaluate.panel import panel_of
+from stream_engine.evaluate.plan import STEPS, plan_of
 from stream_engine.evaluate.replay import Replay
 from stream_engine.evaluate.tally import Tally, figures
 from stream_engine.evaluate.world import BLOCK, World
@@ -60,9 +61,8 @@ async def run(
         raise NothingToEvaluate("the last fifth of the log has no click on an item of the catalogue")
     world = World(settings, encoder, MemoryIndex(encoder.dimensions))
     await _stock(world, log, progress)
-    panel = (
-        panel_of(world.view.vectors(world.view.rows(item.item_id for item in log.items))) if baselines else Panel({})
-    )
+    vectors = world.view.vectors(world.view.rows(catalogue))
+    panel = panel_of(vectors, every=len(log.received) // STEPS + 1, seed=seed) if baselines else Panel({})
 
     def counts(each: Received) -> bool:
         return weights.get(each.interaction.event_type, 0.0) > 0

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
+SLICES = ("warm_items", "cold_items", "new_users")
 MEASURES = ("hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20", "mrr@20")
 
 
@@ -26,7 +27,7 @@ def _quality(result: dict[str, Any]) -> Table:
     for name, figures in result["baselines"].items():
         table.add_row(name, str(result["tested"]), *_cells(figures), style="dim")
     table.add_section()
-    for name in ("warm_items", "cold_items", "new_users"):
+    for name in SLICES:
         table.add_row(name.replace("_", " "), str(slices[name]["n"]), *_cells(slices[name]))
     return table
 
