@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 SOON = 3_600.0  # seconds within which coming back is another habit than later
 NORMAL = 0.02  # share of clicks from which coming back is normal
-DOUBT = 50.0  # clicks without a repeat that are assumed at first
+DOUBT = 200.0  # clicks without a repeat that are assumed at first
 MEMORY = 20_000.0  # clicks after which a click counts 1/e
 
 
