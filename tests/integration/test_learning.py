@@ -1,0 +1,61 @@
+"""Two workers on a real broker learn together: what users of one clicked, users of the other are recommended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from harness.live import Live, engine, settings_on
+from harness.workers import wait_for
+
+from stream_engine.local.broker import Broker
+from stream_engine.streaming.reading import snapshot
+from stream_engine.streaming.topics import ranker_topic
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+TITLES = {f"shelf-{number}": f"word{number} other{number}" for number in range(40)}  # no two alike
+TOO_LATE = 6.0  # seconds: 2 are promised, and .7 taken; a machine may be three times as busy
+
+
+@pytest.fixture(scope="module")
+def live(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with engine(tmp_path_factory.mktemp("learning"), settings_on(broker.bootstrap, "learning"), 2) as running:
+        running.items(TITLES)
+        running.until_known(TITLES)
+        yield running
+
+
+def users_of(live: Live, partition: int) -> Iterator[str]:
+    """Users never seen before whose clicks come by the partition."""
+    return (user for number in count() if live.partition(user := f"user-{partition}-{number}") == partition)
+
+
+def kinds_of(live: Live, user: str, item_id: str) -> set[str]:
+    """Why the item is in the user's list."""
+    (item,) = (each for each in live.answers.last[user]["items"] if each["item_id"] == item_id)
+    return {reason["kind"] for reason in item["reasons"]}
+
+
+def test_what_was_clicked_together_on_one_worker_is_recommended_by_the_other(live: Live) -> None:
+    teachers = users_of(live, 0)
+    for _ in range(6):
+        live.click(next(teachers), "shelf-1", "shelf-2")
+    taught = time.monotonic()
+    for partition in range(live.settings.kafka.partitions):
+        for asker in users_of(live, partition):
+            if "shelf-2" in live.more_of(asker, "shelf-1")[:5]:
+                assert kinds_of(live, asker, "shelf-2") & {"clicked_together", "follows"}
+                break
+            assert time.monotonic() - taught < TOO_LATE
+        print(f"partition {partition}: {time.monotonic() - taught:.2f} s")  # noqa: T201
+
+
+def test_workers_publish_what_their_rankers_learnt(live: Live) -> None:
+    topic = ranker_topic(live.settings.kafka.group)
+    teachers = users_of(live, 1)
+    for _ in range(3):
+        live.click(next(teachers), *(f"shelf-{number}" for number in range(10, 20)))
+    wait_for(lambda: len({record.key for record in snapshot(live.settings.kafka, topic)}) >= 1, "learnt weights")
