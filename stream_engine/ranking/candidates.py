@@ -14,7 +14,7 @@ from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.filters import Removed, allowed
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pool import Scratch
-from stream_engine.ranking.sources import BRIDGE_WIDTH, BRIDGED, BUDGETS, SOURCES, STRENGTHS
+from stream_engine.ranking.sources import BRIDGE_WIDTH, BRIDGED, BUDGETS, SOURCES, STRENGTHS, Source
 from stream_engine.ranking.taste import Taste
 
 Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
@@ -47,12 +47,22 @@ class Candidates:
         return [_FIRST[(bits & -bits).bit_length()] for bits in self.parts[positions].tolist()]
 
 
-def gather(view: ItemView, taste: Taste, matches: Sequence[Match], *, habits: Habits, scratch: Scratch) -> Candidates:
+def gather(
+    view: ItemView,
+    taste: Taste,
+    matches: Sequence[Match],
+    *,
+    habits: Habits,
+    scratch: Scratch,
+    sources: Mapping[str, Source] = SOURCES,
+) -> Candidates:
     """Candidates enough for the list; fewer only if no more may be shown, seen ones only if all are seen."""
     view.settle(taste.recent.tolist())
     view.settle(view.columns.similar[taste.recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist())
-    proposals = {name: source(view, taste, matches) for name, source in SOURCES.items()}
-    rows, index = scratch.distinct(np.concatenate([each.rows for each in proposals.values()]), bound=len(view.ids))
+    proposals = {name: source(view, taste, matches) for name, source in sources.items()}
+    rows, index = scratch.distinct(
+        np.concatenate([np.zeros(0, np.int64), *(each.rows for each in proposals.values())]), bound=len(view.ids)
+    )
     keep, removed = allowed(view, taste, rows, habits)
     strengths = np.zeros((len(STRENGTHS), len(rows)), np.float32)
     parts = np.zeros(len(rows), np.int32)

@@ -14,7 +14,7 @@ from stream_engine.ranking.taste import LIKENESS, Taste, likeness
 
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
 TIMES = ("age", "idle", "had_ago")
-FEATURES = (*STRENGTHS, *POPULARITY, *TIMES, *LIKENESS, "never_clicked")
+FEATURES = (*STRENGTHS, *POPULARITY, *TIMES, *LIKENESS, "had_before", "never_clicked")
 FACTS = (
     *("clicks_under_3", "clicks_under_10", "clicks_10_up", "within_hour", "after_week", "no_text"),
     *("clicks", "gap", "last_popular", "recent_popular", "recent_age"),
@@ -49,6 +49,7 @@ def features_of(view: ItemView, found: Candidates) -> Features:
     np.log1p(logs, out=logs)
     logs *= 0.5
     table[:, _TEXT] = likeness(view, taste, rows)
+    table[:, -2] = (columns.hashes[rows, None] == taste.question.left).any(axis=1)
     table[:, -1] = ~clicked
     return table
 

@@ -6,28 +6,39 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stream_engine.errors import BadConfiguration
 from stream_engine.events import RecommendedItem
 from stream_engine.index.protocol import Match, Query
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import Candidates, gather
-from stream_engine.ranking.features import facts_of, features_of
+from stream_engine.ranking.features import FEATURES, facts_of, features_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.pool import Scratch
 from stream_engine.ranking.quality import TOP, Quality, judged
 from stream_engine.ranking.ranker import Ranker, Sample
 from stream_engine.ranking.reasons import reasons_of
 from stream_engine.ranking.selectors import diverse, explored
+from stream_engine.ranking.sources import SOURCES
 from stream_engine.ranking.taste import Taste
 from stream_engine.settings import RankingSettings
+
+
+def known_parts() -> frozenset[str]:
+    """What `RankingSettings.without` may name."""
+    return frozenset({*SOURCES, *FEATURES, "hidden", "replay", "facts"})
 
 
 class Pipeline:
     """Makes lists from one view with one ranker."""
 
     def __init__(self, view: ItemView, ranker: Ranker, settings: RankingSettings) -> None:
+        unknown = set(settings.without) - known_parts()
+        if unknown:
+            raise BadConfiguration("ranking.without", f"{sorted(unknown)} are none of {sorted(known_parts())}")
         self._view = view
         self._ranker = ranker
         self._settings = settings
+        self._sources = {name: source for name, source in SOURCES.items() if name not in settings.without}
         self._scratch = Scratch()
         self.quality = Quality()
 
@@ -46,7 +57,7 @@ class Pipeline:
             near = self._view.rows(match.item_id for match in matches[1])
             self._view.remember_similar(int(taste.recent[0]), near)
         flat = [match for each in matches for match in each]
-        return gather(self._view, taste, flat, habits=self._ranker.habits, scratch=self._scratch)
+        return gather(self._view, taste, flat, sources=self._sources, habits=self._ranker.habits, scratch=self._scratch)
 
     def _stale(self, taste: Taste) -> bool:
         """Whether the last item's neighbours by text were found in a much smaller catalogue, or never."""

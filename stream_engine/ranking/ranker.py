@@ -8,7 +8,7 @@ once when it comes and a few old ones again (experience replay, Lin 1992).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import astuple
 from typing import NamedTuple
 
@@ -68,9 +68,10 @@ class _Wire(msgspec.Struct, array_like=True):
 class Ranker:
     """Scores candidates; starts with weights that work without any data, and learns."""
 
-    def __init__(self, seed: int = 7) -> None:
+    def __init__(self, seed: int = 7, *, without: Collection[str] = ()) -> None:
         self._rng = np.random.default_rng(seed)
         self._kept: list[Sample] = []
+        self._replayed = 0 if "replay" in without else REPLAYED
         self.samples = 0
         self.habits = Habits()
         width = len(FEATURES) + len(FACTS)
@@ -83,6 +84,16 @@ class Ranker:
         w[:] = [START.get(name, 0.0) for name in FEATURES]
         a[:] = self._rng.normal(scale=0.2, size=a.shape)
         v[:] = self._rng.normal(scale=0.05, size=v.shape)
+        self._leave_out(without)
+
+    def _leave_out(self, names: Collection[str]) -> None:
+        """What starts at zero and takes no steps stays out."""
+        left_out = np.array([name in names or ("facts" in names and name in FACTS) for name in (*FEATURES, *FACTS)])
+        for flat in (self._weights, self._steps):
+            w, a, _, v = self._parts(flat)
+            w[left_out[: len(FEATURES)]] = 0.0
+            a[:, left_out] = 0.0
+            v *= "hidden" not in names
 
     @property
     def version(self) -> str:
@@ -112,7 +123,7 @@ class Ranker:
         tamed = Sample(_tamed(sample.table), _tamed(sample.facts), sample.answer)
         self.samples += 1
         self._step(tamed)
-        for _ in range(min(REPLAYED, len(self._kept))):
+        for _ in range(min(self._replayed, len(self._kept))):
             self._step(self._kept[self._rng.integers(len(self._kept))])
         if len(self._kept) < KEPT:
             self._kept.append(tamed)

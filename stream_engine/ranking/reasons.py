@@ -35,6 +35,7 @@ KIND_OF: Mapping[str, ReasonKind] = {
     "popular_months": "trending",
     "never_clicked": "new",
     "again": "again",
+    "had_before": "again",
 }
 _GROUPS = np.array([[KIND_OF.get(name) == kind for kind in KINDS] for name in FEATURES], np.float32)
 NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it holds and speaks of no other item
@@ -74,7 +75,8 @@ def _witnesses(view: ItemView, found: Candidates, positions: Sequence[int]) -> N
     witnesses = np.full((len(rows), len(KINDS)), NOBODY)
     witnesses[found.parts[positions] & TRENDING > 0, _KIND["trending"]] = ANYBODY
     witnesses[~clicked, _KIND["new"]] = ANYBODY
-    witnesses[(rows[:, None] == taste.had).any(axis=1), _KIND["again"]] = ANYBODY
+    had = (rows[:, None] == taste.had).any(axis=1) | (columns.hashes[rows, None] == taste.question.left).any(axis=1)
+    witnesses[had, _KIND["again"]] = ANYBODY
     if len(recent) and len(rows):
         witnesses[:, _KIND["clicked_together"]] = _strongest(recent, _pair_weights(view, recent, rows), 0.0)
         witnesses[:, _KIND["similar_to"]] = _strongest(recent, _cosines(view, recent, rows), LEAST_ALIKE)

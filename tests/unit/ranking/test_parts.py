@@ -6,15 +6,19 @@ from harness.shop import NOW, Shop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_engine.errors import BadConfiguration
 from stream_engine.events import Source
 from stream_engine.ranking.candidates import gather
 from stream_engine.ranking.features import FACTS, FEATURES, facts_of, features_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.habits import Habits, noticed
+from stream_engine.ranking.pipeline import Pipeline
 from stream_engine.ranking.pool import Scratch
+from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.sampling import LEAST, Sampler
 from stream_engine.ranking.selectors import diverse, explored
 from stream_engine.ranking.taste import Taste
+from stream_engine.settings import RankingSettings
 
 
 def feature(shop: Shop, taste: Taste, name: str, habits: Habits | None = None) -> dict[str, float]:
@@ -114,6 +118,24 @@ def test_had_ago_is_the_time_since_this_user_had_it() -> None:
     taste = shop.taste("a", ago=3_600.0, size=3)
     told = feature(shop, taste, "had_ago", Habits(clicks=100.0, soon=50.0, later=50.0))
     assert told == pytest.approx({"a": 0.5 * np.log(2.0), "b": 0.0, "c": 0.0}, abs=1e-3)
+
+
+def test_had_before_is_told_of_items_that_left_the_history() -> None:
+    shop = Shop("a", "b")
+    left = shop.view.columns.hashes[shop.view.rows(["b"])]
+    told = feature(shop, shop.taste(left=left, size=2), "had_before", Habits(clicks=100.0, later=50.0))
+    assert told == {"a": 0.0, "b": 1.0}
+
+
+def test_sources_can_be_left_out_by_name_and_only_by_name() -> None:
+    shop = Shop("a", "b")
+    shop.clicks("a", "b")
+    taste = shop.taste("a", size=1)
+    pipeline = Pipeline(shop.view, Ranker(), RankingSettings(without=("clicked_together", "follows", "trending")))
+    found = pipeline.candidates(taste, [])
+    assert found.proposers(0) == ("newest",)
+    with pytest.raises(BadConfiguration, match="nonsense"):
+        Pipeline(shop.view, Ranker(), RankingSettings(without=("nonsense",)))
 
 
 def test_rules_of_the_caller() -> None:

@@ -124,6 +124,17 @@ def test_snapshots_that_do_not_fit_are_ignored(bad: bytes) -> None:
     assert ranker.snapshot() == before
 
 
+def test_what_is_left_out_stays_out() -> None:
+    ranker = Ranker(without=("together", "facts", "hidden", "replay"))
+    for number in range(50):
+        lines = table(seed=number)
+        ranker.learn(Sample(lines, np.ones(len(FACTS), np.float32), int(lines[:, 0].argmax())))
+    assert ranker.weights["together"] == 0.0
+    lines = table()
+    linear = lines @ np.array(list(ranker.weights.values()), np.float32)
+    assert ranker.scores(lines, np.ones(len(FACTS), np.float32)) == pytest.approx(linear, abs=1e-4)
+
+
 def test_start_weights_prefer_the_popular_the_alike_and_the_clicked_together() -> None:
     ranker = Ranker()
     for name in ("together", "follows", "popular_day", "like_profile"):
