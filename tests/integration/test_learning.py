@@ -28,9 +28,9 @@ def live(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         yield running
 
 
-def users_of(live: Live, partition: int) -> Iterator[str]:
-    """Users never seen before whose clicks come by the partition."""
-    return (user for number in count() if live.partition(user := f"user-{partition}-{number}") == partition)
+def users_of(live: Live, partition: int, name: str) -> Iterator[str]:
+    """Users of that name whose clicks come by the partition."""
+    return (user for number in count() if live.partition(user := f"{name}-{number}") == partition)
 
 
 def kinds_of(live: Live, user: str, item_id: str) -> set[str]:
@@ -40,12 +40,12 @@ def kinds_of(live: Live, user: str, item_id: str) -> set[str]:
 
 
 def test_what_was_clicked_together_on_one_worker_is_recommended_by_the_other(live: Live) -> None:
-    teachers = users_of(live, 0)
+    teachers = users_of(live, 0, "teacher")
     for _ in range(6):
         live.click(next(teachers), "shelf-1", "shelf-2")
     taught = time.monotonic()
     for partition in range(live.settings.kafka.partitions):
-        for asker in users_of(live, partition):
+        for asker in users_of(live, partition, "asker"):
             if "shelf-2" in live.more_of(asker, "shelf-1")[:5]:
                 assert kinds_of(live, asker, "shelf-2") & {"clicked_together", "follows"}
                 break
@@ -55,7 +55,7 @@ def test_what_was_clicked_together_on_one_worker_is_recommended_by_the_other(liv
 
 def test_workers_publish_what_their_rankers_learnt(live: Live) -> None:
     topic = ranker_topic(live.settings.kafka.group)
-    teachers = users_of(live, 1)
+    teachers = users_of(live, 1, "learner")
     for _ in range(3):
         live.click(next(teachers), *(f"shelf-{number}" for number in range(10, 20)))
     wait_for(lambda: len({record.key for record in snapshot(live.settings.kafka, topic)}) >= 1, "learnt weights")
