@@ -90,7 +90,7 @@ class Engine:
         self._users = users
         self._ranking = ranking
         self._pipeline = Pipeline(view, ranker, ranking)
-        self._sampler = Sampler(ranking.seed)
+        self._sampler = Sampler(ranking.seed, per_second=ranking.lessons)
         self._space = space_of(encoder.fingerprint)
 
     @property
@@ -104,6 +104,7 @@ class Engine:
         `received` is of one partition, in order; `states` holds the users' states where they have one. The same
         chunk again, with the states it led to, gives the same lists' ids and the same updates.
         """
+        self._sampler.refill(now)
         announced = self._announced(received)
         vectors, no_encoder = await self._vectors(received)
         steps = self._advanced(received, vectors, states)

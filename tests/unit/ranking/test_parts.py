@@ -199,9 +199,18 @@ def test_coming_back_becomes_normal_when_enough_do() -> None:
 
 
 def test_a_sampler_takes_all_at_first_and_then_a_steady_share() -> None:
-    sampler = Sampler(7)
+    sampler = Sampler(7, per_second=1.0)
     picks = [sampler.picks(Source("clicks", 0, offset)) for offset in range(60_000)]
     assert all(picks[:1_900])
     assert np.mean(picks[-20_000:]) == pytest.approx(LEAST, abs=0.02)
-    other = Sampler(7)
+    other = Sampler(7, per_second=1.0)
     assert [other.picks(Source("clicks", 0, offset)) for offset in range(5_000)] == picks[:5_000]
+
+
+def test_no_more_lessons_a_second_than_allowed() -> None:
+    sampler = Sampler(7, per_second=5.0)
+    picked = []
+    for tenth in range(50):
+        sampler.refill(tenth / 10)
+        picked.append(sum(sampler.picks(Source("clicks", 0, 10 * tenth + place)) for place in range(10)))
+    assert sum(picked) == pytest.approx(5 + 4.9 * 5, abs=1)
