@@ -30,7 +30,7 @@ def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> Ch
         broker=[f"kafka://{server}" for server in servers(kafka)],
         broker_credentials=credentials(settings),
         broker_session_timeout=kafka.session_timeout,
-        broker_heartbeat_interval=kafka.session_timeout / 6,
+        broker_heartbeat_interval=kafka.session_timeout / 20,  # how late a rebalance is noticed
         broker_rebalance_timeout=2 * kafka.session_timeout,
         broker_request_timeout=max(20.0, 2 * kafka.session_timeout),
         broker_commit_interval=0.5,

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import faust
+from faust.stores.memory import Store as MemoryStore
 from faust.streams import _current_event
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
@@ -96,6 +97,12 @@ class ChunkConsumer(FaustConsumer):
             return False  # the rebalance under way starts from the committed offsets anyway
         await self.seek_wait(owned)
         return True
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109
+        if self.flow_active and not self._get_active_partitions():
+            await self.sleep(LONGEST_POLL)  # Faust's own would sleep for a second, and recovery would wait for it
+            return {}, set()
+        return await super()._wait_next_records(timeout)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109
         limit = CHUNKS_IN_HAND * self.app.chunk_size
@@ -174,6 +181,8 @@ class BytesTable(faust.Table):
                 self.data.pop(key, None)
             else:
                 self.data[key] = value
+                if isinstance(self.data, MemoryStore):  # else what is written stays when its partition leaves
+                    self.data._key_partition[key] = partition  # noqa: SLF001
         return Outgoing(self.changelog_topic.get_topic_name(), key, value, (), partition)
 
 
@@ -211,6 +220,12 @@ class ChunkApp(faust.App):
         self.positions = Positions()
         self.finish = finish
         super().__init__(*args, Table=BytesTable, **options)
+
+    def note_written(self, topic: str, partition: int, offset: int) -> None:
+        """A record of ours is on a changelog: a table that knows all before it need not read it after a rebalance."""
+        known = self.tables.recovery.active_offsets
+        if known.get(TP(topic, partition)) == offset - 1:
+            known[TP(topic, partition)] = offset
 
     def _new_transport(self) -> FaustTransport:
         return ChunkTransport(self.conf.broker_consumer, self)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -75,6 +75,7 @@ class KafkaPublisher:
         self._timeout = timeout
         self._producer = self._make()
         self._renewing = asyncio.Lock()
+        self.on_written: Callable[[str, int, int], None] = lambda *_: None  # told topic, partition and offset
 
     def _make(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
@@ -107,7 +108,10 @@ class KafkaPublisher:
         except KafkaError as error:
             failure = error
         for result in await asyncio.gather(*sent, return_exceptions=True):
-            failure = failure or (result if isinstance(result, BaseException) else None)
+            if isinstance(result, BaseException):
+                failure = failure or result
+            else:
+                self.on_written(result.topic, result.partition, result.offset)
         if failure is not None:
             await self._failed(producer, failure)
 
@@ -131,8 +135,8 @@ class KafkaPublisher:
                 await broken.stop()
 
 
-def _send(producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[asyncio.Future[object]]:
-    sending: Awaitable[asyncio.Future[object]] = producer.send(
+def _send(producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[asyncio.Future[Any]]:
+    sending: Awaitable[asyncio.Future[Any]] = producer.send(
         record.topic,
         record.value,
         key=record.key,

@@ -10,6 +10,9 @@ from stream_engine.settings import Settings
 DAY_MS = 86_400_000
 DEAD_LETTER_BYTES = 2_200_000  # the largest record a default broker takes, and why it was refused
 
+SOON = {"segment_bytes": str(32 << 20), "segment_ms": "600000", "min_cleanable_dirty_ratio": "0.2"}
+"""Compaction spares the segment being written, a week by default: all of it would be read at every start."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -87,10 +90,10 @@ def declared(settings: Settings) -> tuple[Topic, ...]:
         topic("topics.recommendations", names.recommendations, "compact,delete", days=7),
         topic("topics.dead_letters", names.dead_letters, "delete", days=28, max_message_bytes=str(DEAD_LETTER_BYTES)),
         topic("kafka.group", interactions_topic(group), "delete", days=1),
-        topic("kafka.group", item_state_topic(group), "compact"),
-        topic("kafka.group", ranker_topic(group), "compact"),
-        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact"),
-        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact"),
+        topic("kafka.group", item_state_topic(group), "compact", **SOON),
+        topic("kafka.group", ranker_topic(group), "compact", **SOON),
+        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", **SOON),
+        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", **SOON),
     )
 
 

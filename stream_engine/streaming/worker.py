@@ -81,6 +81,7 @@ class Worker:
         parts.sharing.merge()
         self._waiting_for = {"partitions"}
         app = self._make_app(parts)
+        parts.publisher.on_written = app.note_written
         self._lease = Lease(limit=self._lease.limit, noted=time.monotonic())
         self._start(self._note_lease())
         self._start(self._watch_progress(app))

@@ -1,0 +1,138 @@
+"""Our parts of Faust without a broker: what getmany hands over, what a table keeps, what is known of changelogs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faust.types import TP
+from harness.records import FakeRecord, record
+
+from stream_engine.settings import Settings, StreamSettings
+from stream_engine.streaming.app import make_app, users_table
+from stream_engine.streaming.chunks import Chunk
+from stream_engine.streaming.consumer import ChunkApp, ChunkConsumer
+
+P, Q, OTHER = TP("clicks", 0), TP("clicks", 1), TP("stream-engine-users-state-changelog", 0)
+
+
+async def nothing(*_: object) -> None: ...
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> ChunkApp:
+    return make_app(Settings(stream=StreamSettings(data_dir=tmp_path, chunk=2)), finish=nothing)
+
+
+class Fetching(ChunkConsumer):
+    """A consumer whose fetches and seeks are ours."""
+
+    def prepare(self, batches: dict[TP, list[FakeRecord]]) -> None:
+        self.batches = batches
+        self.sought: list[dict[TP, int]] = []
+        self._set_active_tps({P, Q, OTHER})
+        self.positions.start({tuple(tp): 0 for tp in (P, Q)})
+        self.positions.open(self.positions.epoch)
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109
+        return self.batches, self._active_partitions
+
+    def assignment(self) -> set[TP]:
+        return {P, Q, OTHER}
+
+    async def seek_wait(self, partitions: dict[TP, int]) -> None:
+        self.sought.append(dict(partitions))
+
+    def _to_message(self, tp: TP, record: Any) -> Any:
+        return super()._to_message(tp, _Raw(record))
+
+
+class _Raw:
+    """A record with what Faust reads besides."""
+
+    timestamp_type, checksum, serialized_key_size, serialized_value_size = 0, None, 0, 0
+
+    def __init__(self, raw: FakeRecord) -> None:
+        self.offset, self.timestamp, self.headers = raw.offset, raw.timestamp, raw.headers
+        self.key, self.value, self.topic, self.partition = raw.key, raw.value, raw.topic, raw.partition
+
+
+@pytest.fixture
+async def consumer(app: ChunkApp) -> AsyncIterator[Fetching]:
+    callbacks = {"on_partitions_revoked": nothing, "on_partitions_assigned": nothing}
+    made = Fetching(app.transport, callback=nothing, **callbacks)
+    made.prepare({})
+    yield made
+    made._thread.thread_loop.close()
+
+
+def records(tp: TP, *offsets: int) -> list[FakeRecord]:
+    return [record(offset, b"", topic=tp.topic, partition=tp.partition) for offset in offsets]
+
+
+async def test_our_topics_come_in_chunks_others_message_by_message(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1, 4), OTHER: records(OTHER, 0, 1)})
+    got = [(tp, message.value) async for tp, message in consumer.getmany(1.0)]
+    assert [tp for tp, _ in got] == [P, P, OTHER, OTHER]
+    chunks = [value for _, value in got if isinstance(value, Chunk)]
+    assert [[each.offset for each in chunk.records] for chunk in chunks] == [[0, 1], [4]]
+    assert [(chunk.span.after, chunk.span.end) for chunk in chunks] == [(0, 2), (2, 5)]
+    assert consumer.sought == []
+
+
+async def test_what_is_fetched_but_may_not_be_delivered_is_sought_again(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1), Q: records(Q, 0, 1, 2)})
+    consumer._active_partitions.discard(Q)
+    assert [tp async for tp, _ in consumer.getmany(1.0)] == [P]
+    assert consumer.sought == [{Q: 0}]
+
+
+async def test_a_partition_that_is_rewound_between_two_chunks_is_sought_again(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1, 2, 3)})
+    async for _, message in consumer.getmany(1.0):
+        assert [each.offset for each in message.value.records] == [0, 1]
+        await consumer.rewind(message.value)
+    assert consumer.sought == [{P: 0}, {P: 0}]
+    assert consumer.positions.may_fetch(tuple(P))
+
+
+async def test_nothing_is_sought_while_a_rebalance_is_under_way(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1, 2, 3)})
+    async for _ in consumer.getmany(1.0):
+        consumer.stop_flow()
+    assert consumer.sought == []
+
+
+async def test_what_is_committed_is_what_is_finished(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1, 2)})
+    spans = [message.value.span async for _, message in consumer.getmany(1.0)]
+    assert list(consumer._filter_tps_with_pending_acks()) == []
+    assert consumer.positions.accept(spans[0])
+    assert consumer.positions.done(spans[0])
+    assert list(consumer._filter_tps_with_pending_acks()) == [P]
+    assert list(consumer._filter_tps_with_pending_acks({"items"})) == []
+    assert (consumer._new_offset(P), consumer._new_offset(Q)) == (2, None)
+
+
+async def test_a_table_keeps_bytes_and_lets_go_of_partitions_that_leave(app: ChunkApp) -> None:
+    table = users_table(app, Settings())
+    sent = table.write(b"u", b"\x00state", 1)
+    assert (sent.topic, sent.key, sent.value, sent.partition) == (OTHER.topic, b"u", b"\x00state", 1)
+    table.write(b"v", b"other", 2)
+    assert table.read(b"u", 1) == b"\x00state"
+    await table.data.on_recovery_completed({TP(OTHER.topic, 2)}, set())
+    assert (table.read(b"u", 1), table.read(b"v", 2)) == (None, b"other")
+    assert table.write(b"v", None, 2).value is None
+    assert table.write(b"v", None, 2).value is None
+    assert table.read(b"v", 2) is None
+
+
+async def test_what_we_wrote_need_not_be_read_again(app: ChunkApp) -> None:
+    known = app.tables.recovery.active_offsets
+    known[OTHER] = 6
+    for offset in (7, 8, 10, 11):  # 9 is somebody else's
+        app.note_written(*OTHER, offset)
+    app.note_written("recommendations", 0, 0)
+    assert dict(known) == {OTHER: 8}
