@@ -34,7 +34,7 @@ class BestFew:
 
     def rows(self) -> NDArray[np.int64]:
         """The best, best first, as of a few offers ago; ties by row."""
-        if self._offers > self._size // 8 or len(self._rows) < min(len(self._scores), self._size):
+        if self._offers > self._size // 4 or len(self._rows) < min(len(self._scores), self._size):
             self._rows = self._best()
             self._offers = 0
         return self._rows

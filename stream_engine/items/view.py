@@ -25,7 +25,6 @@ _ROOM = 1_024  # rows at first
 _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
 _UNSETTLED = 256  # items whose neighbours may wait to be looked at
-_NEWS = 1.05  # growth of an item's pairs that is worth settling
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
 _SPACE_FIRST, _SPACE_LAST = 64, 65_536  # items at which it is first and last fitted; in between at each doubling
 
@@ -128,15 +127,15 @@ class ItemView:
                 self._settle(waiting, held)
             self._unsettled.clear()
 
-    def settle(self, rows: Iterable[int]) -> None:
-        """Bring these rows' neighbours and followers up to date, once a little more is known of them than before.
+    def settle(self, rows: Iterable[int], *, news: float = 1.0) -> None:
+        """Bring these rows' neighbours and followers up to date if their pairs grew by more than this factor.
 
-        Most change many times before anyone looks, and what an item has seen often one more click hardly changes.
+        Most rows change many times before anyone looks, and what an item has seen often one more click hardly changes.
         """
         unsettled, settled = self._unsettled, self.columns.settled
         for row in rows:
             stats = unsettled.get(row)
-            if stats is not None and stats.pairs > _NEWS * settled[row]:
+            if stats is not None and stats.pairs > news * settled[row]:
                 del unsettled[row]
                 self._settle(row, stats)
 

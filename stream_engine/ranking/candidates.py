@@ -14,7 +14,7 @@ from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.filters import Removed, allowed
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pool import Scratch
-from stream_engine.ranking.sources import BRIDGE_WIDTH, BRIDGED, BUDGETS, SOURCES, STRENGTHS, Source
+from stream_engine.ranking.sources import BRIDGE_WIDTH, BRIDGED, BUDGETS, LATELY, SOURCES, STRENGTHS, Source
 from stream_engine.ranking.taste import Taste
 
 Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
@@ -24,6 +24,7 @@ _BIT: Mapping[str, int] = {name: 1 << place for place, name in enumerate(_PARTS)
 TRENDING = _BIT["trending"] | _BIT["trending_in_category"]
 _FIRST = ("catalogue", *_PARTS)
 _TOPPED_UP = 400
+NEWS, OLD_NEWS = 1.05, 1.25  # growth of a recent and of an older item's pairs that is worth settling
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,9 @@ def gather(
     sources: Mapping[str, Source] = SOURCES,
 ) -> Candidates:
     """Candidates enough for the list; fewer only if no more may be shown, seen ones only if all are seen."""
-    view.settle(taste.recent.tolist())
-    view.settle(view.columns.similar[taste.recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist())
+    view.settle(taste.recent[:LATELY].tolist(), news=NEWS)
+    view.settle(taste.recent[LATELY:].tolist(), news=OLD_NEWS)
+    view.settle(view.columns.similar[taste.recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist(), news=OLD_NEWS)
     proposals = {name: source(view, taste, matches) for name, source in sources.items()}
     rows, index = scratch.distinct(
         np.concatenate([np.zeros(0, np.int64), *(each.rows for each in proposals.values())]), bound=len(view.ids)

@@ -56,8 +56,8 @@ def features_of(view: ItemView, found: Candidates) -> Features:
 
 def popularity(view: ItemView, rows: Rows, idle: NDArray[np.float64]) -> Features:
     """Clicks decayed to now, one column a half-life."""
-    halves = np.array(view.settings.half_lives)
-    counts: Features = view.columns.popularity[rows] * np.exp2((-idle[:, None] / halves).astype(np.float32))
+    ages = -idle.astype(np.float32)[:, None] / np.array(view.settings.half_lives, np.float32)
+    counts: Features = view.columns.popularity[rows] * np.exp2(ages)
     return counts
 
 

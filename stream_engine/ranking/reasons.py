@@ -89,7 +89,7 @@ def _pair_weights(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float3
     """How often each candidate was clicked together with each recent item, shape (recent, candidates)."""
     columns = view.columns
     near = columns.neighbours[recent]
-    candidate, place = divmod(np.flatnonzero(rows[:, None] == near.ravel()), near.size)
+    candidate, place = divmod(np.flatnonzero(rows.astype(near.dtype)[:, None] == near.ravel()), near.size)
     voice = place // near.shape[1]
     weights = np.zeros((len(recent), len(rows)), np.float32)
     weights[voice, candidate] = columns.together[recent].ravel()[place] * columns.rarity[recent[voice]]

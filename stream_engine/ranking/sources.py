@@ -21,7 +21,7 @@ BRIDGED = 2  # items whose text neighbours speak
 BRIDGE_WIDTH = 8  # text neighbours of each, ...
 BRIDGE_REACH = 32  # and of those the strongest neighbours
 CATEGORIES = 3
-YOUNG = 60  # items that count as new
+YOUNG, YOUTH = 60, 30 * 86_400.0  # items that count as new, and for how many seconds at most
 CAUTION = 3.0  # clicks that are assumed to have led nowhere
 
 Floats = NDArray[np.floating]
@@ -108,7 +108,8 @@ def trending_in_category(view: ItemView, taste: Taste, _: Sequence[Match]) -> Pr
 def newest(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
     """Of what the catalogue took up last the most to the user's taste, and what was clicked for the first time last."""
     young = view.newest.rows()[:YOUNG]
-    if len(taste.probes):
+    young = young[view.columns.first_seen[young] > taste.question.now - YOUTH]
+    if len(taste.probes) and len(young):
         young = young[np.argsort(-likeness(view, taste, young)[:, 0], kind="stable")]
     return Proposal(_in_turn([young, view.emerging.rows()], BUDGETS["newest"]), {})
 

@@ -115,17 +115,18 @@ def test_trending_in_the_categories_that_tell_the_user_from_others() -> None:
 
 def test_newest_are_the_last_taken_up_and_the_last_first_clicked() -> None:
     shop = Shop()
-    shop.stock("old", first_seen=1.0)
-    shop.stock("young", first_seen=2.0)
+    shop.stock("old", first_seen=NOW - 2.0)
+    shop.stock("young", first_seen=NOW - 1.0)
+    shop.stock("ancient", first_seen=NOW - 40 * 86_400)
     shop.clicks("old")
-    assert proposed(shop, "newest", shop.taste())[:2] == ["young", "old"]
+    assert proposed(shop, "newest", shop.taste()) == ["young", "old", "old"]
 
 
 def test_newest_to_the_users_taste_come_first() -> None:
     shop = Shop()
-    shop.stock("mine", 1.0, 0.1)
-    shop.stock("alike", 1.0, 0.2, first_seen=5.0)
-    shop.stock("other", 0.1, 1.0, first_seen=6.0)
+    shop.stock("mine", 1.0, 0.1, first_seen=NOW - 7.0)
+    shop.stock("alike", 1.0, 0.2, first_seen=NOW - 5.0)
+    shop.stock("other", 0.1, 1.0, first_seen=NOW - 4.0)
     assert proposed(shop, "newest", shop.taste("mine"))[:3] == ["mine", "alike", "other"]
     assert proposed(shop, "newest", shop.taste())[0] == "other"
 
