@@ -12,7 +12,7 @@ from stream_engine.settings import Settings
 from stream_engine.streaming.clients import servers, ssl_context
 from stream_engine.streaming.consumer import BytesTable, ChunkApp
 from stream_engine.streaming.guard import Guard
-from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, interactions_topic
+from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, interactions_topic, joins_topic
 
 NEVER_FULL = 1 << 20  # messages: what is in hand is bounded per partition, see consumer.py
 
@@ -23,7 +23,9 @@ def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> Ch
     topics = settings.topics
     return ChunkApp(
         kafka.group,
-        chunk_topics=frozenset({topics.clicks, topics.items, topics.users, interactions_topic(kafka.group)}),
+        chunk_topics=frozenset(
+            {topics.clicks, topics.items, topics.users, interactions_topic(kafka.group), joins_topic(kafka.group)}
+        ),
         chunk_size=settings.stream.chunk,
         finish=finish,
         autodiscover=False,

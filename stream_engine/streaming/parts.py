@@ -21,12 +21,13 @@ from stream_engine.streaming.feed import Feed, Subscription, ViewWriter
 from stream_engine.streaming.guard import Stage
 from stream_engine.streaming.publisher import KafkaPublisher
 from stream_engine.streaming.sharing import Sharing
-from stream_engine.streaming.stages import Catalogue, Clicks, Control, StateTable, Statistics
+from stream_engine.streaming.stages import Catalogue, Clicks, Control, Joins, StateTable, Statistics
 from stream_engine.streaming.topics import (
     ITEMS_TABLE,
     changelog_topic,
     interactions_topic,
     item_state_topic,
+    joins_topic,
     ranker_topic,
 )
 
@@ -100,12 +101,24 @@ def make_stages(settings: Settings, parts: Parts, *, users: StateTable, items: S
     )
     statistics = Statistics(table=items, settings=settings.statistics, dead_letters=topics.dead_letters, cached={})
     control = Control(
-        users=users, limits=limits, recommendations=topics.recommendations, dead_letters=topics.dead_letters
+        users=users,
+        limits=limits,
+        recommendations=topics.recommendations,
+        dead_letters=topics.dead_letters,
+        joins=joins_topic(kafka.group),
+    )
+    joins = Joins(
+        engine=parts.engine,
+        users=users,
+        settings=settings.users,
+        clock=time.time,
+        recommendations=topics.recommendations,
     )
     turn = asyncio.Lock()  # of those who write the users' table
     return {
         topics.clicks: Stage("clicks", clicks.handle, turn=turn),
         topics.users: Stage("users", control.handle, turn=turn),
+        joins_topic(kafka.group): Stage("joins", joins.handle, turn=turn),
         topics.items: Stage("items", catalogue.handle),
         interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0),
     }

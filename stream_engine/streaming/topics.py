@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from stream_engine.settings import Settings
 
 DAY_MS = 86_400_000
-DEAD_LETTER_BYTES = 2_200_000  # the largest record a default broker takes, and why it was refused
+LARGE = {"max.message.bytes": "2200000"}  # the largest record a default broker takes, and why it was refused
 
-SOON = {"segment_bytes": str(32 << 20), "segment_ms": "600000", "min_cleanable_dirty_ratio": "0.2"}
+SOON = {"segment.bytes": str(32 << 20), "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2"}
 """Compaction spares the segment being written, a week by default: all of it would be read at every start."""
 
 
@@ -56,6 +56,11 @@ def interactions_topic(group: str) -> str:
     return f"{group}-interactions"
 
 
+def joins_topic(group: str) -> str:
+    """Histories on their way to the accounts they are joined to; keyed by account."""
+    return f"{group}-joins"
+
+
 def item_state_topic(group: str) -> str:
     """Vectors, statistics and attributes of all items; keyed by item."""
     return f"{group}-item-state"
@@ -79,21 +84,24 @@ def declared(settings: Settings) -> tuple[Topic, ...]:
     """Every topic the engine reads or writes; all have as many partitions as `clicks`, for their keys go together."""
     names, group, partitions = settings.topics, settings.kafka.group, settings.kafka.partitions
 
-    def topic(setting: str, name: str, cleanup: str, *, days: int = 0, **config: str) -> Topic:
+    def topic(
+        setting: str, name: str, cleanup: str, *, days: int = 0, config: Mapping[str, str] | None = None
+    ) -> Topic:
         kept = {"retention.ms": str(days * DAY_MS)} if days else {}
-        return Topic(name, partitions, cleanup, setting, kept | {k.replace("_", "."): v for k, v in config.items()})
+        return Topic(name, partitions, cleanup, setting, {**kept, **(config or {})})
 
     return (
         topic("topics.clicks", names.clicks, "delete", days=7),
         topic("topics.items", names.items, "compact"),
         topic("topics.users", names.users, "compact"),
         topic("topics.recommendations", names.recommendations, "compact,delete", days=7),
-        topic("topics.dead_letters", names.dead_letters, "delete", days=28, max_message_bytes=str(DEAD_LETTER_BYTES)),
+        topic("topics.dead_letters", names.dead_letters, "delete", days=28, config=LARGE),
         topic("kafka.group", interactions_topic(group), "delete", days=1),
-        topic("kafka.group", item_state_topic(group), "compact", **SOON),
-        topic("kafka.group", ranker_topic(group), "compact", **SOON),
-        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", **SOON),
-        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", **SOON),
+        topic("kafka.group", joins_topic(group), "delete", days=1),
+        topic("kafka.group", item_state_topic(group), "compact", config=SOON),
+        topic("kafka.group", ranker_topic(group), "compact", config=SOON),
+        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON),
+        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=SOON),
     )
 
 

@@ -19,7 +19,7 @@ from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings
 from stream_engine.streaming.feed import ViewWriter
 from stream_engine.streaming.publisher import Outgoing
-from stream_engine.streaming.stages import Catalogue, Clicks, Control, FakeTable, Statistics
+from stream_engine.streaming.stages import Catalogue, Clicks, Control, FakeTable, Joins, Statistics
 
 PARTITIONS = 4
 NOW = 1_700_000_000.0
@@ -63,7 +63,16 @@ class Stages:
             shared_index=self.index if shared else None,
         )
         self.statistics = Statistics(table=self.items, settings=StatisticsSettings(), dead_letters="dead", cached={})
-        self.control = Control(users=self.users, limits=limits, recommendations="recommendations", dead_letters="dead")
+        self.control = Control(
+            users=self.users, limits=limits, recommendations="recommendations", dead_letters="dead", joins="joins"
+        )
+        self.joins = Joins(
+            engine=engine,
+            users=self.users,
+            settings=UserSettings(),
+            clock=lambda: NOW,
+            recommendations="recommendations",
+        )
 
     async def stock(self, titles: Mapping[str, str]) -> None:
         """Publish items, and let the view have them."""

@@ -6,29 +6,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream_engine.codec import Limits, decode_user_control
+from stream_engine.events import UserControl
 from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.decoding import decoded
 from stream_engine.streaming.stages.tables import StateTable
+from stream_engine.users import decode_state, encode_state, with_attributes
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What the shop says of a user: erase them."""
+    """Erase a user, join their history to an account, or note attributes."""
 
     users: StateTable
     limits: Limits
     recommendations: str
     dead_letters: str
+    joins: str
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
-        """Tombstones for state and list."""
+        """Tombstones of the erased, histories for the accounts' owners, states with attributes."""
         good, effects = decoded(
             records, decode_user_control, limits=self.limits, dead_letters=self.dead_letters, stage="users"
         )
         for record, control in good:
-            if control.erase:
-                key = control.user_id.encode()
-                effects.append(self.users.write(key, None, record.partition))
-                effects.append(Outgoing(self.recommendations, key, None))
+            effects += self._effects(control, record.partition)
+        return effects
+
+    def _effects(self, control: UserControl, partition: int) -> list[Outgoing]:
+        key = control.user_id.encode()
+        if control.erase:
+            return [self.users.write(key, None, partition), Outgoing(self.recommendations, key, None)]
+        stored = self.users.read(key, partition)
+        effects = []
+        if control.attributes:
+            state = with_attributes(None if stored is None else decode_state(stored), control.attributes)
+            effects.append(self.users.write(key, encode_state(state), partition))
+        if control.merge_into is not None and stored is not None:
+            # a copy: joining it again counts only what is new, so the visitor may click on
+            effects.append(Outgoing(self.joins, control.merge_into.encode(), stored))
         return effects

@@ -1,0 +1,47 @@
+"""The internal joins topic: histories that the owner of an account joins to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from stream_engine.codec import encode_recommendation
+from stream_engine.engine import Engine, recommendation_id
+from stream_engine.events import Recommendation, Trigger
+from stream_engine.settings import UserSettings
+from stream_engine.streaming.chunks import Record, source_of
+from stream_engine.streaming.publisher import Outgoing
+from stream_engine.streaming.stages.tables import StateTable
+from stream_engine.users import UserState, decode_state, encode_state, merge
+
+
+@dataclass(frozen=True, slots=True)
+class Joins:
+    """A history: joined to the account's own, once, and the account has a list that reflects both."""
+
+    engine: Engine
+    users: StateTable
+    settings: UserSettings
+    clock: Callable[[], float]
+    recommendations: str
+
+    async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
+        """The account's state and list."""
+        effects = []
+        for record in records:
+            key, partition = record.key or b"", record.partition
+            stored = self.users.read(key, partition)
+            own = None if stored is None else decode_state(stored)
+            state = merge(own, decode_state(record.value or b""), self.settings)
+            answer = await self._list(key.decode(), state, record)
+            effects.append(self.users.write(key, encode_state(state), partition))
+            effects.append(Outgoing(self.recommendations, key, encode_recommendation(answer)))
+        return effects
+
+    async def _list(self, user_id: str, state: UserState, record: Record) -> Recommendation:
+        answer = await self.engine.recommend(user_id, state, self.clock())
+        source = source_of(record)
+        trigger = Trigger(None, source.topic, source.partition, source.offset)
+        return replace(answer, recommendation_id=recommendation_id(user_id, source), trigger=trigger)
