@@ -54,12 +54,16 @@ class Columns:
         """The same with `rows` rows, the new ones blank."""
         return Columns(*(_grown(array, rows) for array in self._arrays()))
 
-    def clear(self, rows: list[int]) -> None:
-        """Make rows blank, and every mention of them in other rows."""
+    def blank_row(self, row: int) -> None:
+        """Make a row as if it had never been used."""
         for array in self._arrays():
-            array[rows] = 0
+            array[row] = 0
         for others in (self.neighbours, self.followers, self.similar):
-            others[rows] = -1
+            others[row] = -1
+
+    def forget(self, rows: list[int]) -> None:
+        """Take every mention of these rows out of the others; reads all of them."""
+        for others in (self.neighbours, self.followers, self.similar):
             others[np.isin(others, rows)] = -1
 
     def _arrays(self) -> list[NDArray[Any]]:

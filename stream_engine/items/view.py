@@ -26,7 +26,9 @@ _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
 _UNSETTLED = 256  # items whose neighbours may wait to be looked at
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
-_SPACE_FIRST, _SPACE_LAST = 64, 65_536  # items at which it is first and last fitted; in between at each doubling
+_SPACE_FIRST, _SPACE_LAST = 64, 40_000  # items at which it is first and about last fitted; in between at each doubling
+_NEVER = 2**62
+_MOST = np.float32(60_000.0)  # what a half-precision weight can hold
 
 
 class ItemView:
@@ -123,20 +125,17 @@ class ItemView:
             self._offer(row)
         self._unsettled[row] = stats
         if len(self._unsettled) > _UNSETTLED:
-            for waiting, held in self._unsettled.items():
-                self._settle(waiting, held)
-            self._unsettled.clear()
+            self.settle(list(self._unsettled), news=0.0)
 
     def settle(self, rows: Iterable[int], *, news: float = 1.0) -> None:
         """Bring these rows' neighbours and followers up to date if their pairs grew by more than this factor.
 
         Most rows change many times before anyone looks, and what an item has seen often one more click hardly changes.
         """
-        unsettled, settled = self._unsettled, self.columns.settled
         for row in rows:
-            stats = unsettled.get(row)
-            if stats is not None and stats.pairs > news * settled[row]:
-                del unsettled[row]
+            stats = self._unsettled.get(row)
+            if stats is not None and stats.pairs >= news * self.columns.settled[row]:
+                del self._unsettled[row]
                 self._settle(row, stats)
 
     def _settle(self, row: int, stats: ItemStatistics) -> None:
@@ -144,23 +143,22 @@ class ItemView:
         others = self._rows_for(stats.together)
         followers = self._rows_for(stats.followers)
         columns = self.columns
-        weights = _values(stats.together)
-        order = np.argsort(-weights)[: self.settings.neighbours]
+        columns.settled[row] = stats.pairs
+        aged = decay(stats.updated - stats.landmark, self.settings.lately)
+        together = _values(stats.together)
+        order = np.argsort(-together)[: self.settings.neighbours]
         count = len(order)
         columns.neighbours[row, :count] = others[order]
         columns.neighbours[row, count:] = -1
-        columns.together[row, :count] = weights[order]
-        aged = decay(stats.updated - stats.landmark, self.settings.lately)
+        columns.together[row, :count] = together[order]
         columns.lately[row, :count] = _values(stats.lately)[order] * aged
         columns.after[row, :count] = _values(stats.after)[order]
-        columns.settled[row] = stats.pairs
-        if stats.followers:
-            values = _values(stats.followers)
-            order = np.argsort(-values)[: self.settings.followers]
-            count = len(order)
-            columns.followers[row, :count] = followers[order]
-            columns.followers[row, count:] = -1
-            columns.follows[row, :count] = values[order]
+        follows = _values(stats.followers)
+        order = np.argsort(-follows)[: self.settings.followers]
+        count = len(order)
+        columns.followers[row, :count] = followers[order]
+        columns.followers[row, count:] = -1
+        columns.follows[row, :count] = follows[order]
 
     def remember_similar(self, row: int, similar: Rows) -> None:
         """Keep what was found nearest to an item by text, best first."""
@@ -227,7 +225,7 @@ class ItemView:
     def _refit(self) -> None:
         """Fit the text space to the catalogue as it is; what it changes is every item's norm."""
         rows = np.flatnonzero(self.columns.has_vector)
-        self._refit_at = max(2 * self._known, 2 * self._refit_at) if self._known <= _SPACE_LAST // 2 else 2**62
+        self._refit_at = 2 * self._known if self._known < _SPACE_LAST else _NEVER
         self.space = fitted(self.vectors(rows[:: len(rows) // _SPACE_ROWS + 1]))
         for start in range(0, len(rows), _SPACE_ROWS):
             block = rows[start : start + _SPACE_ROWS]
@@ -246,9 +244,8 @@ class ItemView:
             self._rows[item_id] = row
             self.ids[row] = item_id
             self.categories[row] = ()
-            columns = self.columns
-            columns.neighbours[row] = columns.followers[row] = columns.similar[row] = -1
-            columns.hashes[row] = crc32(item_id.encode())
+            self.columns.blank_row(row)
+            self.columns.hashes[row] = crc32(item_id.encode())
         return row
 
     def _new_row(self) -> int:
@@ -264,9 +261,9 @@ class ItemView:
         return row
 
     def _reclaim(self) -> None:
-        """Blank the removed rows that did not come back, all at once: it reads every neighbour."""
+        """Give back the removed rows that did not come back, all at once, for it reads every neighbour."""
         gone = sorted({row for row in self._released if not self.columns.known[row]})
-        self.columns.clear(gone)
+        self.columns.forget(gone)
         for row in gone:
             del self._rows[self.ids[row]]
             self._unsettled.pop(row, None)
@@ -275,4 +272,4 @@ class ItemView:
 
 
 def _values(mapping: Mapping[str, float]) -> NDArray[np.float32]:
-    return np.fromiter(mapping.values(), np.float32, len(mapping))
+    return np.minimum(np.fromiter(mapping.values(), np.float32, len(mapping)), _MOST)

@@ -110,6 +110,54 @@ def test_a_reused_row_is_nobodys_neighbour() -> None:
     assert view.row(gone[3]) is None
 
 
+def test_a_reused_row_is_as_good_as_new() -> None:
+    view = new_view()
+    view.put(record("a"))
+    for number in range(80):
+        view.put(record(f"gone{number}"))
+        view.put_statistics(f"gone{number}", stats(clicks=9.0, together={"a": 100.0}))
+    view.settle(view.all_rows().tolist())
+    for number in range(80):
+        view.remove(f"gone{number}")
+    view.put_statistics("a", stats(together={f"fresh{number}": 1.0 for number in range(3)}))
+    view.settle(view.all_rows().tolist())  # makes rows while it settles
+    view.put(record("fresh0"))
+    row = view.row("fresh0")
+    assert row <= 80
+    assert (view.columns.clicks[row], view.columns.settled[row]) == (0.0, 0.0)
+    view.put_statistics("fresh0", stats(together={"a": 1.0}))
+    assert neighbours(view, "fresh0") == {"a": 1.0}
+
+
+def test_weights_beyond_half_precision_stay_finite_and_first() -> None:
+    view = new_view()
+    view.put_statistics("a", stats(together={"b": 1e9, "c": 1.0}, followers={"b": 1e9}))
+    assert list(neighbours(view, "a")) == ["b", "c"]
+    assert np.isfinite(view.columns.together).all()
+    assert np.isfinite(view.columns.follows).all()
+
+
+def test_many_changes_settle_by_themselves() -> None:
+    view = new_view()
+    for number in range(400):
+        view.put_statistics(f"i{number}", stats(together={f"i{number + 1}": 1.0}))
+    settled = [number for number in range(400) if view.columns.settled[view.row(f"i{number}")] > 0]
+    assert len(settled) >= 100
+
+
+def test_little_news_can_wait() -> None:
+    view = new_view()
+    row = view.row
+    view.put_statistics("a", stats(together={"b": 100.0}))
+    view.settle([row("a")], news=1.1)
+    view.put_statistics("a", stats(together={"b": 101.0}))
+    view.settle([row("a")], news=1.1)
+    assert view.columns.together[row("a"), 0] == 100.0
+    view.put_statistics("a", stats(together={"b": 120.0}))
+    view.settle([row("a")], news=1.1)
+    assert view.columns.together[row("a"), 0] == 120.0
+
+
 def test_an_item_that_comes_back_keeps_its_neighbours() -> None:
     view = new_view()
     view.put(record("a"))
