@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group
@@ -51,3 +52,13 @@ def _costs(result: dict[str, Any]) -> str:
         f"{result['us_per_click']:.0f} µs per click and list (median) · "
         f"{result['peak_rss_mb']:.0f} MB · {result['seconds']:.0f} s"
     )
+
+
+def parts_table(result: dict[str, Any], parts: Mapping[str, Any]) -> Table:
+    """What the engine loses without each part."""
+    table = Table(title="without one part")
+    for name in ("without", "HR@10", "NDCG@10"):
+        table.add_column(name, justify="left" if name == "without" else "right")
+    for name, figures in {"nothing": result, **parts}.items():
+        table.add_row(name, f"{figures['hr@10']:.4f}", f"{figures['ndcg@10']:.4f}")
+    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from stream_engine.encoder.protocol import Encoder
@@ -25,23 +26,22 @@ LONGEST = max(CUTS)
 class World:
     """Clicks go in; users, items and the ranker are afterwards as the workers' would be."""
 
-    def __init__(
-        self, settings: Settings, encoder: Encoder, index: Index, *, ranking: RankingSettings | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, encoder: Encoder, index: Index) -> None:
         self._settings = settings
         self._encoder = encoder
         self._index = index
         self._states: dict[str, UserState] = {}
         self._statistics: dict[str, ItemStatistics] = {}
         self.view = ItemView(encoder.dimensions, settings.statistics, fingerprint=encoder.fingerprint)
-        self.ranker = Ranker()
+        ranking = offline(settings.ranking)
+        self.ranker = Ranker(ranking.seed, without=ranking.without)
         self.engine = Engine(
             view=self.view,
             index=index,
             encoder=encoder,
             ranker=self.ranker,
             users=settings.users,
-            ranking=listing_at_least(ranking or settings.ranking, LONGEST),
+            ranking=ranking,
         )
 
     async def stock(self, items: Sequence[Item], now: float) -> None:
@@ -99,6 +99,6 @@ class World:
             self.view.put_statistics(item_id, self._statistics[item_id])
 
 
-def listing_at_least(ranking: RankingSettings, size: int) -> RankingSettings:
-    """The same settings for lists long enough to be measured."""
-    return ranking.model_copy(update={"size": max(ranking.size, size)})
+def offline(ranking: RankingSettings) -> RankingSettings:
+    """The same settings for a log: lists long enough to be measured, and no bound by the clock, which stands still."""
+    return ranking.model_copy(update={"size": max(ranking.size, LONGEST), "lessons": math.inf})

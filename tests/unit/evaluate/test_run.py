@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 
-import numpy as np
 import pytest
 
 from stream_engine.encoder.hashed import HashedEncoder
@@ -29,27 +28,6 @@ KEYS = [
     "seconds",
 ]
 TIMES = ("us_per_click", "peak_rss_mb", "seconds")
-GROUPS, EACH = 6, 30
-
-
-def little_log(clicks=600, users=60, seed=1):
-    """Users stay within one group of items and go along it in small steps, so none has an item twice."""
-    rng = np.random.default_rng(seed)
-    words = ["tea pot", "garden chair", "silk scarf", "paper lamp", "wool hat", "glass bowl"]
-    items = [
-        Item(item_id=f"{group}-{number}", title=f"{words[group]} {number}", categories=(words[group],))
-        for group in range(GROUPS)
-        for number in range(EACH)
-    ]
-    at = dict.fromkeys(range(users), -1)
-    interactions = []
-    for moment in range(clicks):
-        user = moment % users if moment < users else int(rng.integers(users))
-        at[user] += int(rng.integers(1, 3))
-        if at[user] < EACH:
-            item_id = f"{user % GROUPS}-{at[user]}"
-            interactions.append(Interaction(user_id=f"u{user}", item_id=item_id, timestamp=1e9 + 60.0 * moment))
-    return log_of(items, interactions)
 
 
 def evaluated(log, **options):
@@ -57,14 +35,14 @@ def evaluated(log, **options):
 
 
 @pytest.fixture(scope="module")
-def evaluation():
-    return evaluated(little_log(), sample=50)
+def evaluation(make_log):
+    return evaluated(make_log(), sample=50)
 
 
-def test_the_documented_keys(evaluation):
+def test_the_documented_keys(evaluation, make_log):
     result = evaluation.result
     assert list(result) == KEYS
-    assert result["events"] == len(little_log().received)
+    assert result["events"] == len(make_log().received)
     assert result["tested"] == 50
     for name in ("cold_items", "new_users"):
         assert {"n", "hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20"} <= result["slices"][name].keys()
@@ -83,15 +61,15 @@ def test_what_can_be_foretold_is_foretold(evaluation):
     assert result["us_per_click"] > 0
 
 
-def test_two_runs_are_alike_but_for_times(evaluation):
-    again = evaluated(little_log(), sample=50).result
+def test_two_runs_are_alike_but_for_times(evaluation, make_log):
+    again = evaluated(make_log(), sample=50).result
     for name in TIMES:
         again[name] = evaluation.result[name]
     assert again == evaluation.result
 
 
-def test_the_seed_picks_the_sample():
-    log = little_log()
+def test_the_seed_picks_the_sample(make_log):
+    log = make_log()
     weights = UserSettings().weights
     catalogue = {item.item_id for item in log.items}
 
@@ -103,8 +81,8 @@ def test_the_seed_picks_the_sample():
     assert min(plan(0).sample) >= plan(0).begins > max(plan(0).curve)
 
 
-def test_only_what_counts_and_is_in_the_catalogue_is_asked_about():
-    log = little_log(clicks=200)
+def test_only_what_counts_and_is_in_the_catalogue_is_asked_about(make_log):
+    log = make_log(clicks=200)
     odd = [
         Interaction(user_id="v", item_id="unheard-of", timestamp=2e9),
         Interaction(user_id="v", item_id="0-1", event_type="dislike", timestamp=2e9),
@@ -118,8 +96,8 @@ def test_only_what_counts_and_is_in_the_catalogue_is_asked_about():
     assert evaluated(log, sample=30).result["events"] == len(log.received)
 
 
-def test_never_clicked_items_are_a_slice():
-    log = little_log()
+def test_never_clicked_items_are_a_slice(make_log):
+    log = make_log()
     new = Item(item_id="new", title="tea pot 99", categories=("tea pot",))
     clicks = [each.interaction for each in log.received]
     clicks.append(Interaction(user_id="u0", item_id="new", timestamp=clicks[-1].timestamp + 1))
@@ -133,8 +111,8 @@ def test_nothing_to_evaluate():
         evaluated(log_of([Item(item_id="a")], []))
 
 
-def test_items_brought_by_clicks_join_the_catalogue():
-    log = little_log(clicks=100)
+def test_items_brought_by_clicks_join_the_catalogue(make_log):
+    log = make_log(clicks=100)
     clicks = [each.interaction for each in log.received]
     inline = Item(item_id="0-99", title="tea pot 99")
     clicks.insert(10, Interaction(user_id="u0", item_id="0-99", item=inline, timestamp=clicks[10].timestamp))
