@@ -14,7 +14,9 @@ from stream_engine.ranking.taste import LIKENESS, Taste, likeness
 
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
 TIMES = ("age", "idle", "had_ago")
-FEATURES = (*STRENGTHS, *POPULARITY, *TIMES, *LIKENESS, "had_before", "never_clicked")
+_OWN = (*STRENGTHS, *POPULARITY, *TIMES, *LIKENESS, "had_before", "never_clicked")
+COMPARED = (*STRENGTHS, "popular_day", "like_profile", "like_last")  # also told relative to the best candidate
+FEATURES = (*_OWN, *(f"{name}_behind" for name in COMPARED))
 FACTS = (
     *("clicks_under_3", "clicks_under_10", "clicks_10_up", "within_hour", "after_week", "no_text"),
     *("clicks", "gap", "last_popular", "recent_popular", "recent_age"),
@@ -30,6 +32,9 @@ _POPULARITY = slice(_STRENGTHS.stop, _STRENGTHS.stop + len(POPULARITY))
 _AGE, _IDLE, _HAD_AGO = range(_POPULARITY.stop, _POPULARITY.stop + len(TIMES))
 _LOGS = _HAD_AGO + 1
 _TEXT = slice(_LOGS, _LOGS + len(LIKENESS))
+_HAD_BEFORE, _NEVER = range(_TEXT.stop, _TEXT.stop + 2)
+_COMPARED = [FEATURES.index(name) for name in COMPARED]
+_BEHIND = slice(len(_OWN), None)
 _HOUR, _WEEK, _YEAR = 3_600.0, 604_800.0, 31_536_000.0
 _RECENT = 10  # items whose kind is told
 
@@ -49,8 +54,10 @@ def features_of(view: ItemView, found: Candidates) -> Features:
     np.log1p(logs, out=logs)
     logs *= 0.5
     table[:, _TEXT] = likeness(view, taste, rows)
-    table[:, -2] = (columns.hashes[rows, None] == taste.question.left).any(axis=1)
-    table[:, -1] = ~clicked
+    table[:, _HAD_BEFORE] = (columns.hashes[rows, None] == taste.question.left).any(axis=1)
+    table[:, _NEVER] = ~clicked
+    compared = table[:, _COMPARED]
+    table[:, _BEHIND] = compared - compared.max(axis=0, initial=-np.inf)
     return table
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.events import Interaction
-from stream_engine.ranking.features import FACTS, FEATURES, Facts, Features
+from stream_engine.ranking.features import COMPARED, FACTS, FEATURES, Facts, Features
 from stream_engine.ranking.habits import Habits, noticed
 from stream_engine.users import UserState
 
@@ -27,7 +27,7 @@ HIDDEN = 16
 STEP = 0.3  # of the linear weights
 HIDDEN_STEP = 0.05  # of the rest
 REPLAYED = 3
-KEPT = 1_000  # samples to replay from
+KEPT = 600  # samples to replay from, at half precision
 LARGEST = 8.0  # feature; what lies beyond is an outlier
 STEEPEST = 4.0  # length of one sample's gradient
 
@@ -46,6 +46,10 @@ START: Mapping[str, float] = {
     "again": -1.0,
     "idle": -0.1,
 }
+
+
+_COMPARED = [FEATURES.index(name) for name in COMPARED]
+_BEHIND = [FEATURES.index(f"{name}_behind") for name in COMPARED]
 
 
 class Sample(NamedTuple):
@@ -70,7 +74,7 @@ class Ranker:
 
     def __init__(self, seed: int = 7, *, without: Collection[str] = ()) -> None:
         self._rng = np.random.default_rng(seed)
-        self._kept: list[Sample] = []
+        self._kept: list[tuple[NDArray[np.float16], Facts, int]] = []
         self._replayed = 0 if "replay" in without else REPLAYED
         self.samples = 0
         self.habits = Habits()
@@ -112,11 +116,16 @@ class Ranker:
         return table @ w + self._hidden(table, facts) @ v
 
     def shares(self, table: Features, facts: Facts) -> Features:
-        """What each feature adds to each line's score, same shape; the units that are on pass shares through."""
+        """What each feature adds to each line's score, same shape; the units that are on pass shares through.
+
+        Being behind the best is the feature itself but for a number that is the same for all, so it counts there.
+        """
         w, a, _, v = self._now
         table = _tamed(table)
-        on = self._hidden(table, facts) > 0
-        return table * (w + (on * v) @ a[:, : table.shape[1]])
+        slopes = w + ((self._hidden(table, facts) > 0) * v) @ a[:, : table.shape[1]]
+        slopes[:, _COMPARED] += slopes[:, _BEHIND]
+        slopes[:, _BEHIND] = 0.0
+        return table * slopes
 
     def learn(self, sample: Sample) -> None:
         """Learn from this sample, and again from a few old ones."""
@@ -124,11 +133,13 @@ class Ranker:
         self.samples += 1
         self._step(tamed)
         for _ in range(min(self._replayed, len(self._kept))):
-            self._step(self._kept[self._rng.integers(len(self._kept))])
+            table, facts, answer = self._kept[self._rng.integers(len(self._kept))]
+            self._step(Sample(table.astype(np.float32), facts, answer))
+        small = (tamed.table.astype(np.float16), tamed.facts, tamed.answer)
         if len(self._kept) < KEPT:
-            self._kept.append(tamed)
+            self._kept.append(small)
         else:
-            self._kept[self.samples % KEPT] = tamed
+            self._kept[self.samples % KEPT] = small
 
     def notice(self, interaction: Interaction, before: UserState | None) -> None:
         """Learn from a click whether people come back to what they had."""

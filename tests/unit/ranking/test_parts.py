@@ -101,6 +101,16 @@ def test_facts_about_the_moment(clicks: int, ago: float, expected: list[int]) ->
     assert facts["clicks"] == pytest.approx(0.5 * np.log1p(clicks))
 
 
+def test_the_best_candidate_is_behind_nobody() -> None:
+    shop = Shop("a", "b", "c")
+    shop.clicks("a", "b")
+    shop.clicks("a", "b", "c")
+    taste = shop.taste("a", size=2)
+    own, behind = (feature(shop, taste, name) for name in ("together", "together_behind"))
+    assert behind == pytest.approx({"b": 0.0, "c": own["c"] - own["b"]}, abs=1e-6)
+    assert behind["c"] < 0.0
+
+
 def test_facts_about_the_kind_of_items() -> None:
     shop = Shop("a", "b", "c")
     for _ in range(5):
