@@ -11,6 +11,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any, NoReturn
 
+from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits
 
@@ -142,7 +143,14 @@ class Worker:
             if app.rebalancing or any(guard.holding for guard in self._guards.values()):
                 progress = Progress()
                 continue
-            ends = await app.consumer.ends()
+            try:
+                ends = await app.consumer.ends()
+            except KafkaError as away:
+                log.warning("broker away", extra={"reason": repr(away)})
+                self._waiting_for |= {"broker"}
+                progress = Progress()
+                continue
+            self._waiting_for -= {"broker"}
             progress = progress.note(time.monotonic(), app.positions.waiting(), ends)
             if stuck := progress.stuck(time.monotonic(), patience):
                 leave(f"nothing is fetched of {stuck} though there are records to read")
