@@ -41,7 +41,7 @@ Model = Annotated[str | None, typer.Option(metavar="ID", help="The model; `hashe
 STDOUT = Path("-")
 
 
-def evaluate(  # noqa: PLR0913 - its flags
+def evaluate(
     context: typer.Context,
     items: Items = None,
     events: Events = None,
