@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 KINDS = ("tea pot", "garden chair", "winter coat", "city map", "desk lamp", "wool blanket")
 TITLES = {f"{kind.split()[0]}-{number}": f"{kind} {number}" for kind in KINDS for number in range(12)}
+ROLES = (("visitor", 0), ("account", 3))  # and their partitions
 FRESH_WITHIN = 5.0  # seconds from an item's production to a list that holds it
 
 
@@ -142,6 +143,20 @@ def test_erasing_leaves_a_tombstone_known_or_not_and_a_user_who_comes_back_is_ne
     live.click("leaver", "desk-3")
     listed = live.list_of("leaver", 1)
     assert {"desk-1", "desk-2"} & set(listed)
+
+
+def test_a_visitors_history_joins_an_account_of_another_partition(live: Live) -> None:
+    visitor, account = (next(name for n in count() if live.partition(name := f"{who}-{n}") == at) for who, at in ROLES)
+    live.send(live.topics.clicks, visitor, {"anonymous_id": visitor, "item_id": "garden-6"})
+    live.send(live.topics.clicks, visitor, {"anonymous_id": visitor, "item_id": "garden-7"})
+    live.list_of(visitor, 2)
+    live.click(account, "tea-6")
+    live.list_of(account, 1)
+    for _ in range(2):  # said twice, counted once
+        live.send(live.topics.users, visitor, {"user_id": visitor, "merge_into": account})
+        listed = live.list_of(account, 3)
+    assert not set(listed) & {"garden-6", "garden-7", "tea-6"}
+    assert len(live.more_of(account, "tea-7")) == 20
 
 
 def test_what_users_of_one_worker_click_together_the_other_recommends(live: Live) -> None:
