@@ -217,15 +217,17 @@ class Engine:
 
     async def _candidates(self, tastes: Sequence[Taste]) -> tuple[list[Candidates], tuple[str, ...]]:
         """What may be shown to each, with one round trip to the index for all."""
-        queries = [self._pipeline.queries(taste) for taste in tastes]
-        asked = [query for each in queries for query in each]
+        lookups = [self._pipeline.lookup(taste) for taste in tastes]
+        asked = [query for lookup in lookups for query in lookup.queries]
         degraded: tuple[str, ...] = ()
         try:
             answers = iter(await self._index.search(asked) if asked else [])
         except Unavailable:
             answers, degraded = iter([[] for _ in asked]), ("index",)
-        matches = [[next(answers) for _ in each] for each in queries]
-        found = [self._pipeline.candidates(taste, each) for taste, each in zip(tastes, matches, strict=True)]
+        found = [
+            self._pipeline.candidates(taste, lookup, [next(answers) for _ in lookup.queries])
+            for taste, lookup in zip(tastes, lookups, strict=True)
+        ]
         return found, degraded
 
     def _learn(self, lessons: Sequence[_Lesson], found: Sequence[Candidates]) -> None:

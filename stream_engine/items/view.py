@@ -34,7 +34,7 @@ _MOST = np.float32(60_000.0)  # what a half-precision weight can hold
 class ItemView:
     """Rows of items; a row without a catalogue record is a stub and never recommended.
 
-    Row numbers hold until the next `put`, `put_statistics` or `remove`.
+    A row stands for its item until some time after the item is removed; `columns` may be replaced by any change.
     """
 
     def __init__(self, dimensions: int, settings: StatisticsSettings, *, fingerprint: str = "") -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +30,13 @@ def known_parts() -> frozenset[str]:
     return frozenset({*SOURCES, *FEATURES, "hidden", "replay", "facts"})
 
 
+class Lookup(NamedTuple):
+    """Queries for the index; with `about`, the first finds the neighbours of that row."""
+
+    queries: list[Query]
+    about: int | None = None
+
+
 class Pipeline:
     """Makes lists from one view with one ranker."""
 
@@ -42,29 +51,43 @@ class Pipeline:
         self._scratch = Scratch()
         self.quality = Quality()
 
-    def queries(self, taste: Taste) -> list[Query]:
-        """What to look up in the index: what is near the profile, and near the last item if that is not known."""
+    def lookup(self, taste: Taste) -> Lookup:
+        """What to ask the index.
+
+        What is near the last item, unless that is known; what is near the profile, or near every interest if the
+        items do not tell the latest of them.
+        """
         question = taste.question
-        probes = taste.probes[: 2 if self._stale(taste) else 1]
-        return [
+        probes = taste.probes[2:] if question.searched else taste.probes[:1]
+        about = self._unexplored(taste)
+        if about is not None:
+            probes = np.concatenate([taste.probes[1:2], probes])
+        queries = [
             Query(probe, self._settings.candidates, question.categories, tuple(question.exclude))
             for probe in probes / np.sqrt(np.einsum("ij,ij->i", probes, probes))[:, None]
         ]
+        return Lookup(queries, about)
 
-    def candidates(self, taste: Taste, matches: Sequence[Sequence[Match]]) -> Candidates:
-        """What may be shown; `matches` answers the queries."""
-        if len(matches) > 1 and not taste.question.categories and not taste.question.exclude:
-            near = self._view.rows(match.item_id for match in matches[1])
-            self._view.remember_similar(int(taste.recent[0]), near)
-        flat = [match for each in matches for match in each]
-        return gather(self._view, taste, flat, sources=self._sources, habits=self._ranker.habits, scratch=self._scratch)
+    def candidates(self, taste: Taste, lookup: Lookup, matches: Sequence[Sequence[Match]]) -> Candidates:
+        """What may be shown; `matches` answers the lookup."""
+        if lookup.about is not None and matches[0]:
+            self._view.remember_similar(lookup.about, self._view.rows(match.item_id for match in matches[0]))
+        return gather(
+            self._view,
+            taste,
+            _in_turn(matches),
+            sources=self._sources,
+            habits=self._ranker.habits,
+            scratch=self._scratch,
+        )
 
-    def _stale(self, taste: Taste) -> bool:
-        """Whether the last item's neighbours by text were found in a much smaller catalogue, or never."""
-        if not len(taste.recent):
-            return False
-        asked = int(self._view.columns.asked[taste.recent[0]])
-        return asked < 0.95 * len(self._view)
+    def _unexplored(self, taste: Taste) -> int | None:
+        """The last item, if its neighbours by text were found in a much smaller catalogue or never."""
+        if not len(taste.recent) or taste.question.categories or taste.question.exclude:
+            return None
+        columns, last = self._view.columns, int(taste.recent[0])
+        known = columns.asked[last] >= 0.95 * len(self._view) or not columns.has_vector[last]
+        return None if known else last
 
     def made(self, found: Candidates) -> tuple[RecommendedItem, ...]:
         """The best and most varied of the candidates, with reasons; empty only if nothing may be shown."""
@@ -108,6 +131,11 @@ class Pipeline:
         rows = self._view.trending[min(1, len(self._view.trending) - 1)].rows()[: 4 * TOP]
         keep, _ = allowed(self._view, taste, rows, self._ranker.habits)
         return rows[keep]
+
+
+def _in_turn(lists: Sequence[Sequence[Match]]) -> list[Match]:
+    """The best of each list, then the second best, and so on."""
+    return [match for matches in zip_longest(*lists) for match in matches if match is not None]
 
 
 def _place(rows: Rows, row: int | None) -> int | None:

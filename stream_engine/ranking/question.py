@@ -25,6 +25,7 @@ class Question:
     left: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))  # hashes of earlier items
     interests: Matrix = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # unit rows
     interactions: int = 0
+    searched: bool = False  # did something else since the newest of `items`
     size: int = 20
     categories: tuple[str, ...] = ()
     exclude: frozenset[str] = frozenset()
@@ -42,19 +43,17 @@ def question_of(
     """What to ask for this user; without a state, what to ask for anyone."""
     wanted = (size, tuple(categories), frozenset(exclude))
     if state is None:
-        return Question(user_id, now, (), (), (), _NO_HASHES, _NO_INTERESTS, 0, *wanted)
+        return Question(user_id, now, size=wanted[0], categories=wanted[1], exclude=wanted[2])
+    times = tuple(np.frombuffer(state.times, "<u4")[::-1].tolist())
     return Question(
         user_id,
         now,
         state.items[::-1],
-        tuple(np.frombuffer(state.times, "<u4")[::-1].tolist()),
+        times,
         tuple([code < AWAY for code in state.codes[::-1]]),
         np.frombuffer(state.left, "<u4"),
         interest_vectors(state)[0],
         state.interactions,
+        not times or state.updated_at >= times[0] + 1,
         *wanted,
     )
-
-
-_NO_HASHES = np.zeros(0, np.uint32)
-_NO_INTERESTS = np.zeros((0, 0), np.float32)

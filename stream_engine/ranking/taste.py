@@ -13,7 +13,6 @@ from stream_engine.vectors import Matrix
 
 VOICES = 20  # items of the history that speak
 LIKENESS = ("like_profile", "like_last", "like_interest")
-INTERESTS = 2  # of the user's interests, the longest
 FADE = 0.8  # what an item's voice loses per item in between
 
 Floats = NDArray[np.float32]
@@ -80,7 +79,7 @@ def _probes(view: ItemView, interests: Matrix, rows: Rows, voices: Floats) -> Ma
     """One probe for the fading mean of the items, one for the last item, one for each interest; or none."""
     columns, space = view.columns, view.space
     speaking = columns.has_vector[rows]
-    centred = interests[:INTERESTS] - space.mean if interests.size else np.zeros((0, len(space.mean)), np.float32)
+    centred = interests - space.mean if interests.size else np.zeros((0, len(space.mean)), np.float32)
     if speaking.any():
         rows, voices = rows[speaking], voices[speaking]
         each = (view.vectors(rows) - space.mean) / columns.norms[rows, None]

@@ -12,7 +12,7 @@ from stream_engine.ranking.candidates import gather
 from stream_engine.ranking.features import FACTS, FEATURES, facts_of, features_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.habits import Habits, noticed
-from stream_engine.ranking.pipeline import Pipeline
+from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.pool import Scratch
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.sampling import LEAST, Sampler
@@ -142,7 +142,7 @@ def test_sources_can_be_left_out_by_name_and_only_by_name() -> None:
     shop.clicks("a", "b")
     taste = shop.taste("a", size=1)
     pipeline = Pipeline(shop.view, Ranker(), RankingSettings(without=("clicked_together", "follows", "trending")))
-    found = pipeline.candidates(taste, [])
+    found = pipeline.candidates(taste, Lookup([]), [])
     assert found.proposers(0) == ("newest",)
     with pytest.raises(BadConfiguration, match="nonsense"):
         Pipeline(shop.view, Ranker(), RankingSettings(without=("nonsense",)))

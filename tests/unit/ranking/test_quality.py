@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from harness.shop import Shop
 
-from stream_engine.ranking.pipeline import Pipeline
+from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.quality import Quality, judged
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings
@@ -27,9 +27,9 @@ def test_a_click_is_foreseen_before_it_is_learnt_from() -> None:
     shop.clicks("mine", "seen")
     ranker = Ranker()
     pipeline = Pipeline(shop.view, ranker, RankingSettings())
-    pipeline.learn(pipeline.candidates(shop.taste("mine"), []), "seen")
+    pipeline.learn(pipeline.candidates(shop.taste("mine"), Lookup([]), []), "seen")
     assert pipeline.quality.hit_rate == pipeline.quality.trending_hit_rate == 1.0
     assert ranker.samples == 1
-    pipeline.learn(pipeline.candidates(shop.taste("mine"), []), "unheard")
+    pipeline.learn(pipeline.candidates(shop.taste("mine"), Lookup([]), []), "unheard")
     assert pipeline.quality.hit_rate == pytest.approx(0.5, abs=1e-3)
     assert ranker.samples == 1

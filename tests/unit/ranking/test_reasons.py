@@ -13,7 +13,7 @@ from stream_engine.index.protocol import Match
 from stream_engine.ranking.candidates import gather
 from stream_engine.ranking.features import FEATURES
 from stream_engine.ranking.habits import Habits
-from stream_engine.ranking.pipeline import Pipeline
+from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.pool import Scratch
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.reasons import KIND_OF, LEAST_SHARE, reasons_of
@@ -65,7 +65,7 @@ def test_every_reason_of_every_list_is_true(seed: int) -> None:
     told = 0
     for user in range(20):
         mine = [f"i{number}" for number in np.random.default_rng(user).choice(60, 3, replace=False)]
-        found = pipeline.candidates(shop.taste(*mine, size=20), [[Match("i55", 0.4)]])
+        found = pipeline.candidates(shop.taste(*mine, size=20), Lookup([]), [[Match("i55", 0.4)]])
         for item in pipeline.made(found):
             assert len(item.reasons) <= 2
             assert len({reason.kind for reason in item.reasons}) == len(item.reasons)
