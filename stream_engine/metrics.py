@@ -17,7 +17,7 @@ class Metrics:
 
     registry: CollectorRegistry
     records: Counter = field(init=False)
-    recommendations: Counter = field(init=False)
+    published: Counter = field(init=False)
     dead_letters: Counter = field(init=False)
     failures: Counter = field(init=False)
     holds: Counter = field(init=False)
@@ -33,14 +33,16 @@ class Metrics:
         at: dict[str, Any] = {"namespace": "stream_engine", "registry": self.registry}
         made = {
             "records": Counter("records", "Records processed, by topic", ["topic"], **at),
-            "recommendations": Counter("recommendations", "Lists published", **at),
+            "published": Counter("published", "Records published, by topic; lists among them", ["topic"], **at),
             "dead_letters": Counter("dead_letters", "Records refused, by stage", ["stage"], **at),
             "failures": Counter("failures", "Bugs of ours met, by error class", ["error"], **at),
             "holds": Counter("holds", "Times a chunk waited for a dependency", ["dependency"], **at),
             "rewinds": Counter("rewinds", "Times records lost on their way were sought again", **at),
             "chunk_records": Histogram("chunk_records", "Records in a chunk", ["topic"], buckets=SIZES, **at),
             "chunk_seconds": Histogram("chunk_seconds", "Time a chunk took", ["topic"], buckets=LATENCY, **at),
-            "latency": Histogram("click_to_recommendation_seconds", "Record time to list sent", buckets=LATENCY, **at),
+            "latency": Histogram(
+                "latency_seconds", "Record time to effects sent", ["topic"], buckets=LATENCY, **at
+            ),
             "items": Gauge("items", "Items in the view", **at),
             "ready": Gauge("ready", "1 when ready", **at),
             "quality": Gauge("quality", "Prequential quality of sampled clicks", ["metric"], **at),

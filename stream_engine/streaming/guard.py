@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -125,6 +126,9 @@ class Guard:
         self._metrics.records.labels(self._stage.name).inc(records)
         self._metrics.chunk_records.labels(self._stage.name).observe(records)
         self._metrics.chunk_seconds.labels(self._stage.name).observe(seconds)
+        for chunk in chunks:
+            waited = time.time() - chunk.records[0].timestamp / 1000
+            self._metrics.latency.labels(self._stage.name).observe(max(0.0, waited))
 
     async def _apply(self, records: Sequence[Record]) -> None:
         """A chunk that fails is applied record by record; the record that still fails is refused."""
@@ -187,9 +191,10 @@ class Guard:
         raise Abandoned(away.dependency)
 
     def _count(self, effects: Sequence[Outgoing]) -> None:
-        refused = sum(effect.topic == self._dead_letters for effect in effects)
-        if refused:
-            self._metrics.dead_letters.labels(self._stage.name).inc(refused)
+        for topic, count in Counter(effect.topic for effect in effects).items():
+            self._metrics.published.labels(topic).inc(count)
+            if topic == self._dead_letters:
+                self._metrics.dead_letters.labels(self._stage.name).inc(count)
 
 
 def dead_letter(record: Record, error: Exception, *, topic: str, stage: str) -> Outgoing:

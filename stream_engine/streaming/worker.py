@@ -87,6 +87,7 @@ class Worker:
         self._start(self._note_lease())
         self._start(self._watch_progress(app))
         self._start(parts.sharing.run(SHARE_EVERY))
+        self._start(self._show(parts))
         for guard in self._guards.values():
             if guard.lingers:
                 self._start(guard.linger())
@@ -154,6 +155,17 @@ class Worker:
             progress = progress.note(time.monotonic(), app.positions.waiting(), ends)
             if stuck := progress.stuck(time.monotonic(), patience):
                 leave(f"nothing is fetched of {stuck} though there are records to read")
+
+    async def _show(self, parts: Parts) -> None:
+        """Keep the gauges at what they measure."""
+        while True:
+            quality = parts.engine.quality
+            self._metrics.items.set(len(parts.view))
+            self._metrics.ready.set(not self._missing())
+            self._metrics.quality.labels("hit_rate_at_10").set(quality.hit_rate)
+            self._metrics.quality.labels("mrr").set(quality.mean_reciprocal_rank)
+            self._metrics.quality.labels("trending_hit_rate_at_10").set(quality.trending_hit_rate)
+            await asyncio.sleep(1.0)
 
     def _missing(self) -> list[str]:
         """What keeps the worker from being ready."""

@@ -12,7 +12,7 @@ from stream_engine.streaming.health import Health
 async def test_live_ready_and_metrics() -> None:
     missing = ["catalogue", "partitions"]
     metrics = Metrics(CollectorRegistry())
-    metrics.recommendations.inc(3)
+    metrics.published.labels("recommendations").inc(3)
     health = Health(metrics, lambda: missing)
     await health.start("127.0.0.1", 0)
     try:
@@ -28,7 +28,7 @@ async def test_live_ready_and_metrics() -> None:
             assert await get("/ready") == (200, "ready\n")
             status, text = await get("/metrics")
             assert status == 200
-            assert "stream_engine_recommendations_total 3.0" in text
+            assert 'stream_engine_published_total{topic="recommendations"} 3.0' in text
             assert (await get("/other"))[0] == 404
     finally:
         await health.stop()
