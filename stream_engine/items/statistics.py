@@ -6,7 +6,7 @@ passing changes none of them and one click changes only its own pairs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -143,8 +143,28 @@ class _Wire(msgspec.Struct, array_like=True):
     watermarks: dict[int, int]
 
 
+class _Progress(msgspec.Struct, array_like=True):
+    """`_Wire`, with all but the watermarks not looked at."""
+
+    updated: msgspec.Raw
+    landmark: msgspec.Raw
+    clicks: msgspec.Raw
+    first_click: msgspec.Raw
+    last_click: msgspec.Raw
+    popularity: msgspec.Raw
+    pairs: msgspec.Raw
+    followed: msgspec.Raw
+    neighbours: msgspec.Raw
+    together: msgspec.Raw
+    lately: msgspec.Raw
+    after: msgspec.Raw
+    followers: msgspec.Raw
+    watermarks: dict[int, int]
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Wire)
+_progress = msgspec.msgpack.Decoder(_Progress)
 
 
 def encode_statistics(stats: ItemStatistics) -> bytes:
@@ -194,3 +214,14 @@ def decode_statistics(data: bytes) -> ItemStatistics:
         wire.followers,
         wire.watermarks,
     )
+
+
+def marks(data: bytes) -> Mapping[Hashable, int]:
+    """How far the statistics got with each partition of clicks; raises PoisonEvent."""
+    if not data or data[0] != STATISTICS_VERSION:
+        raise PoisonEvent("statistics", f"unknown version {data[:1]!r}")
+    try:
+        progress = _progress.decode(memoryview(data)[1:])
+    except msgspec.MsgspecError as error:
+        raise PoisonEvent("statistics", str(error)) from error
+    return {partition: offset for partition, offset in progress.watermarks.items()}

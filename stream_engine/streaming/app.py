@@ -8,7 +8,10 @@ from typing import Any
 
 import faust
 
+from stream_engine import users
+from stream_engine.items import statistics
 from stream_engine.settings import Settings
+from stream_engine.streaming.changelogs import Marks, Sieve
 from stream_engine.streaming.clients import servers, ssl_context
 from stream_engine.streaming.consumer import BytesTable, ChunkApp
 from stream_engine.streaming.guard import Guard
@@ -55,15 +58,15 @@ def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> Ch
 
 def users_table(app: ChunkApp, settings: Settings) -> BytesTable:
     """Users' states, in the partition their clicks come by."""
-    return _table(app, USERS_TABLE, settings)
+    return _table(app, USERS_TABLE, settings, users.marks)
 
 
 def items_table(app: ChunkApp, settings: Settings) -> BytesTable:
     """Items' statistics, in the partition that owns the item."""
-    return _table(app, ITEMS_TABLE, settings)
+    return _table(app, ITEMS_TABLE, settings, statistics.marks)
 
 
-def _table(app: ChunkApp, name: str, settings: Settings) -> BytesTable:
+def _table(app: ChunkApp, name: str, settings: Settings, marks: Marks) -> BytesTable:
     table: BytesTable = app.Table(
         name,
         key_type=bytes,
@@ -71,6 +74,7 @@ def _table(app: ChunkApp, name: str, settings: Settings) -> BytesTable:
         partitions=settings.kafka.partitions,
         recovery_buffer_size=1000,
     )
+    table.sieve = Sieve(marks)
     return table
 
 

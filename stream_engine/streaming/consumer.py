@@ -29,6 +29,7 @@ from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from stream_engine.streaming.changelogs import Sieve
 from stream_engine.streaming.chunks import Chunk, Record
 from stream_engine.streaming.positions import Partition, Positions, Span
 from stream_engine.streaming.publisher import Outgoing
@@ -167,6 +168,20 @@ class ChunkTransport(FaustTransport):
 
 class BytesTable(faust.Table):
     """A table of bytes that leaves its changelog to whoever writes: the record goes out with all else a chunk says."""
+
+    sieve: Sieve
+
+    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
+        """Apply what a recovery or a standby reads, but for records that go back (see changelogs.py)."""
+        fresh: dict[bytes, bytes | None] = {}
+        taken = []
+        for event in batch:
+            key, value, partition = event.message.key, event.message.value, event.message.partition
+            known = fresh[key] if key in fresh else self.read(key, partition)
+            if self.sieve.takes(key, partition, found=value, known=known):
+                fresh[key] = value
+                taken.append(event)
+        super().apply_changelog_batch(taken)
 
     def read(self, key: bytes, partition: int) -> bytes | None:
         """The value of a key whose records come by this partition."""

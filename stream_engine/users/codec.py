@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +20,28 @@ LEAST_LEFT = 32  # hashes worth more than one more item of history
 _KNOWN = bytes(code | away for code in range(len(EVENT_TYPES)) for away in (0, AWAY))
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(UserState)
+_SKIPPED = msgspec.Raw(b"")
+
+
+class _Progress(msgspec.Struct, array_like=True):
+    """A state's fields up to those that only ever grow; what lies between is not looked at."""
+
+    interactions: msgspec.Raw = _SKIPPED
+    updated_at: msgspec.Raw = _SKIPPED
+    born: msgspec.Raw = _SKIPPED
+    watermarks: tuple[tuple[str, int, int], ...] = ()
+    interests: msgspec.Raw = _SKIPPED
+    space: msgspec.Raw = _SKIPPED
+    items: msgspec.Raw = _SKIPPED
+    codes: msgspec.Raw = _SKIPPED
+    times: msgspec.Raw = _SKIPPED
+    places: msgspec.Raw = _SKIPPED
+    left: msgspec.Raw = _SKIPPED
+    event_ids: msgspec.Raw = _SKIPPED
+    merged: tuple[tuple[bytes, int], ...] = ()
+
+
+_progress = msgspec.msgpack.Decoder(_Progress)
 
 
 class BadState(StreamEngineError, ValueError):
@@ -40,6 +63,18 @@ def decode_state(stored: bytes) -> UserState:
         raise BadState(str(error)) from error
     _check(state)
     return state
+
+
+def marks(stored: bytes) -> dict[Hashable, int]:
+    """How far the state got with each source of clicks and each user who joined; raises BadState."""
+    if stored[:1] != VERSION:
+        raise BadState(f"unknown version: {stored[:1].hex() or 'no bytes'}")
+    try:
+        progress = _progress.decode(memoryview(stored)[1:])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadState(str(error)) from error
+    clicks: dict[Hashable, int] = {(topic, partition): offset for topic, partition, offset in progress.watermarks}
+    return clicks | dict(progress.merged)
 
 
 def fitted(state: UserState) -> UserState:

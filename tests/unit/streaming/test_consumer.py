@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.app import make_app, users_table
 from stream_engine.streaming.chunks import Chunk
 from stream_engine.streaming.consumer import ChunkApp, ChunkConsumer
+from stream_engine.users import UserState, encode_state
 
 P, Q, OTHER = TP("clicks", 0), TP("clicks", 1), TP("stream-engine-users-state-changelog", 0)
 
@@ -136,3 +138,22 @@ async def test_what_we_wrote_need_not_be_read_again(app: ChunkApp) -> None:
         app.note_written(*OTHER, offset)
     app.note_written("recommendations", 0, 0)
     assert dict(known) == {OTHER: 8}
+
+
+def on_changelog(key: bytes, value: bytes | None, partition: int = 1) -> Any:
+    """A record as Faust's recovery hands it over."""
+    message = SimpleNamespace(key=key, value=value, partition=partition)
+    return SimpleNamespace(key=key, value=value, message=message)
+
+
+async def test_a_recovery_leaves_out_what_goes_back(app: ChunkApp) -> None:
+    table = users_table(app, Settings())
+    old, new = (encode_state(UserState(watermarks=(("clicks", 1, offset),))) for offset in (4, 9))
+    table.apply_changelog_batch([on_changelog(b"u", new), on_changelog(b"u", old), on_changelog(b"v", old)])
+    assert (table.read(b"u", 1), table.read(b"v", 1)) == (new, old)
+    assert table.sieve.covered == {b"u": 1}
+    table.apply_changelog_batch([on_changelog(b"v", old), on_changelog(b"u", old)])
+    assert table.read(b"u", 1) == new
+    table.apply_changelog_batch([on_changelog(b"u", new), on_changelog(b"v", None)])
+    assert (table.read(b"u", 1), table.read(b"v", 1)) == (new, None)
+    assert table.sieve.covered == {}
