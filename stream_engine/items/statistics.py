@@ -6,8 +6,9 @@ passing changes none of them and one click changes only its own pairs.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
@@ -216,7 +217,7 @@ def decode_statistics(data: bytes) -> ItemStatistics:
     )
 
 
-def marks(data: bytes) -> Mapping[Hashable, int]:
+def marks(data: bytes) -> Mapping[Any, int]:
     """How far the statistics got with each partition of clicks; raises PoisonEvent."""
     if not data or data[0] != STATISTICS_VERSION:
         raise PoisonEvent("statistics", f"unknown version {data[:1]!r}")
@@ -224,4 +225,4 @@ def marks(data: bytes) -> Mapping[Hashable, int]:
         progress = _progress.decode(memoryview(data)[1:])
     except msgspec.MsgspecError as error:
         raise PoisonEvent("statistics", str(error)) from error
-    return {partition: offset for partition, offset in progress.watermarks.items()}
+    return progress.watermarks
