@@ -61,6 +61,8 @@ class ItemView:
         self._released: list[int] = []  # removed, other rows may still point to them
         self._clean: list[int] = []  # ready for another item
         self._unsettled: dict[int, ItemStatistics] = {}
+        self._by_hash = np.zeros(0, np.int32)  # the first so many rows in the order of their hashes
+        self._sorted = np.zeros(0, np.uint32)  # those hashes
         self.timed = False  # whether any item ever had a time to appear or to go
         self._known = 0
         self._refit_at = _SPACE_FIRST
@@ -77,6 +79,20 @@ class ItemView:
     def rows(self, item_ids: Iterable[str]) -> Rows:
         """The rows of those items that have one, in order."""
         return np.array([row for row in map(self.row, item_ids) if row is not None], dtype=np.int64)
+
+    def rows_by_hash(self, hashes: NDArray[np.uint32]) -> Rows:
+        """The rows of the items with these hashes."""
+        if not len(hashes):
+            return np.zeros(0, np.int64)
+        indexed, rows = len(self._by_hash), len(self.ids)
+        if rows - indexed > indexed // 50:
+            self._by_hash = np.argsort(self.columns.hashes[:rows]).astype(np.int32)
+            self._sorted = self.columns.hashes[self._by_hash]
+            indexed = rows
+        place = np.searchsorted(self._sorted, hashes).clip(max=max(indexed - 1, 0))
+        found = self._by_hash[place[self._sorted[place] == hashes]] if indexed else self._by_hash
+        young = indexed + np.flatnonzero((self.columns.hashes[indexed:rows, None] == hashes).any(axis=1))
+        return np.concatenate([found, young])
 
     def all_rows(self) -> Rows:
         """Every row of the catalogue; costs as much as the catalogue is long."""
@@ -268,6 +284,7 @@ class ItemView:
             del self._rows[self.ids[row]]
             self._unsettled.pop(row, None)
         self._clean += gone
+        self._by_hash = self._by_hash[:0]
         self._released = []
 
 

@@ -49,12 +49,14 @@ def features_of(view: ItemView, found: Candidates) -> Features:
     table[:, _POPULARITY] = popularity(view, rows, idle)
     table[:, _AGE] = np.maximum(taste.question.now - columns.first_click[rows], 0.0) * (clicked / _HOUR)
     table[:, _IDLE] = idle * (clicked / _HOUR)
-    table[:, _HAD_AGO] = _had_ago(taste, found) / _HOUR
+    had = np.flatnonzero(found.strengths[:, _AGAIN])
+    table[:, [_HAD_AGO, _HAD_BEFORE]] = 0.0
+    table[had, _HAD_AGO] = _had_ago(taste, rows[had]) / _HOUR
     logs = table[:, :_LOGS]
     np.log1p(logs, out=logs)
     logs *= 0.5
     table[:, _TEXT] = likeness(view, taste, rows)
-    table[:, _HAD_BEFORE] = (columns.hashes[rows, None] == taste.question.left).any(axis=1)
+    table[had, _HAD_BEFORE] = (rows[had, None] == taste.left).any(axis=1)
     table[:, _NEVER] = ~clicked
     compared = table[:, _COMPARED]
     table[:, _BEHIND] = compared - compared.max(axis=0, initial=-np.inf)
@@ -68,12 +70,11 @@ def popularity(view: ItemView, rows: Rows, idle: NDArray[np.float64]) -> Feature
     return counts
 
 
-def _had_ago(taste: Taste, found: Candidates) -> NDArray[np.floating]:
-    """Seconds since this user had each; 0 where they did not."""
-    seconds = np.zeros(len(found.rows))
-    had = np.flatnonzero(found.strengths[:, _AGAIN])
-    if len(had):
-        seconds[had] = (found.rows[had, None] == taste.had) @ np.maximum(taste.ages, 0.0)
+def _had_ago(taste: Taste, rows: Rows) -> NDArray[np.float64]:
+    """Seconds since this user had each; where only a hash is left, as long ago as anything that is remembered."""
+    same = rows[:, None] == taste.had
+    ages: NDArray[np.float64] = np.maximum(taste.ages, 0.0)
+    seconds: NDArray[np.float64] = np.where(same.any(axis=1), same @ ages, ages.max(initial=0.0))
     return seconds
 
 

@@ -50,17 +50,14 @@ RULES: Mapping[str, Filter] = {"available": available, "current": current, "aske
 
 def unseen(view: ItemView, taste: Taste, rows: Rows, habits: Habits) -> Flags | None:
     """Not had by this user, as far as people do not come back to what they had."""
-    hidden = taste.had[taste.ages < SOON] if habits.again_later else taste.had
-    if habits.again_soon:
-        hidden = taste.had[taste.ages >= SOON] if not habits.again_later else taste.had[:0]
-    gone = taste.question.left if not habits.again_later else taste.question.left[:0]
-    if not len(hidden) and not len(gone):
+    shy = taste.ages < SOON
+    shy = np.where(shy, not habits.again_soon, not habits.again_later)
+    hidden = np.concatenate([taste.had[shy], taste.left[: 0 if habits.again_later else None]])
+    if not len(hidden):
         return None
     seen = np.zeros(len(view.columns.shown), np.bool_)
     seen[hidden] = True
     fresh: Flags = ~seen[rows]
-    if len(gone):
-        fresh &= ~np.isin(view.columns.hashes[rows], gone)
     return fresh
 
 

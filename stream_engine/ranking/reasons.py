@@ -12,6 +12,7 @@ from stream_engine.events import Reason, ReasonKind
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import TRENDING, Candidates
 from stream_engine.ranking.features import FEATURES, Features
+from stream_engine.ranking.sources import STRENGTHS
 
 MOST = 2
 LEAST_SHARE = 0.1
@@ -38,6 +39,7 @@ KIND_OF: Mapping[str, ReasonKind] = {
     "had_before": "again",
 }
 _GROUPS = np.array([[KIND_OF.get(name) == kind for kind in KINDS] for name in FEATURES], np.float32)
+_AGAIN = STRENGTHS.index("again")
 NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it holds and speaks of no other item
 
 
@@ -75,8 +77,7 @@ def _witnesses(view: ItemView, found: Candidates, positions: Sequence[int]) -> N
     witnesses = np.full((len(rows), len(KINDS)), NOBODY)
     witnesses[found.parts[positions] & TRENDING > 0, _KIND["trending"]] = ANYBODY
     witnesses[~clicked, _KIND["new"]] = ANYBODY
-    had = (rows[:, None] == taste.had).any(axis=1) | (columns.hashes[rows, None] == taste.question.left).any(axis=1)
-    witnesses[had, _KIND["again"]] = ANYBODY
+    witnesses[found.strengths[positions, _AGAIN] > 0, _KIND["again"]] = ANYBODY
     if len(recent) and len(rows):
         witnesses[:, _KIND["clicked_together"]] = _strongest(recent, _pair_weights(view, recent, rows), 0.0)
         witnesses[:, _KIND["similar_to"]] = _strongest(recent, _cosines(view, recent, rows), LEAST_ALIKE)

@@ -115,8 +115,10 @@ def newest(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
 
 
 def again(_: ItemView, taste: Taste, __: Sequence[Match]) -> Proposal:
-    """What this user had before, as often as they had it."""
-    return Proposal(taste.had, {"again": taste.counts})
+    """What this user had before, as often as they are known to have had it, of equals the latest."""
+    later = np.concatenate([taste.had, taste.left[::-1]])
+    counts = np.concatenate([taste.counts, np.ones(len(taste.left), np.float32)])
+    return Proposal(later, {"again": counts + np.linspace(0.1, 0.0, len(later))})
 
 
 SOURCES: Mapping[str, Source] = {
@@ -140,7 +142,7 @@ BUDGETS: Mapping[str, int] = {
     "trending": 160,
     "trending_in_category": 30,
     "newest": 30,
-    "again": 30,
+    "again": 60,
 }  # by strength, or by source where rows are listed; what is not here is only a feature
 STRENGTHS = ("together", "with_last", "lately", "after", "follows", "bridge", "again")
 _NEARNESS = (0.9 ** np.arange(SIMILAR)).astype(np.float32)

@@ -24,6 +24,7 @@ class Taste:
 
     question: Question
     had: Rows  # every remembered item
+    left: Rows  # and those of which only a hash is remembered
     counts: Floats  # how often each was had
     ages: NDArray[np.float64]  # seconds since each was had last
     since: float  # seconds since the last interaction; inf if there was none
@@ -54,6 +55,7 @@ def taste_of(view: ItemView, question: Question) -> Taste:
     return Taste(
         question=question,
         had=np.array(list(counts), np.int64),
+        left=view.rows_by_hash(question.left),
         counts=np.array(list(counts.values()), np.float32),
         ages=question.now - np.array(times, np.float64),
         since=max(question.now - question.times[0], 0.0) if question.times else float("inf"),

@@ -206,6 +206,24 @@ def test_hashes_are_those_of_the_users_state() -> None:
     assert view.columns.hashes[view.row("ä")] == item_hash("ä") == crc32("ä".encode())
 
 
+def test_items_are_found_by_hash_while_they_come_and_go() -> None:
+    view = new_view()
+
+    def found(*item_ids: str) -> set[str]:
+        hashes = np.array([item_hash(item_id) for item_id in item_ids], np.uint32)
+        return {view.ids[row] for row in view.rows_by_hash(hashes) if view.columns.known[row]}
+
+    assert found("i7") == set()
+    for number in range(400):
+        view.put(record(f"i{number}"))
+        assert found("i0", f"i{number}", "unheard") == {"i0", f"i{number}"}
+    for number in range(100):
+        view.remove(f"i{number}")
+    view.put(record("fresh"))
+    assert found("i1", "i300", "fresh") == {"i300", "fresh"}
+    assert found() == set()
+
+
 def test_a_row_costs_less_than_two_and_a_half_kilobytes() -> None:
     assert ItemView(384, StatisticsSettings()).columns.bytes_per_row <= 2_200  # and some 250 for the id
 

@@ -131,9 +131,13 @@ def test_newest_to_the_users_taste_come_first() -> None:
     assert proposed(shop, "newest", shop.taste())[0] == "other"
 
 
-def test_again_counts() -> None:
-    shop = Shop("a", "b")
-    assert strengths(shop, "again", "again", shop.taste("a", "b", "a")) == {"a": 2.0, "b": 1.0}
+def test_again_counts_and_knows_what_left_the_history() -> None:
+    shop = Shop("a", "b", "gone", "never")
+    left = shop.view.columns.hashes[shop.view.rows(["gone"])]
+    told = strengths(shop, "again", "again", shop.taste("a", "b", "a", left=left))
+    assert list(told) == ["a", "b", "gone"]
+    assert list(told.values()) == sorted(told.values(), reverse=True)
+    assert told == pytest.approx({"a": 2.0, "b": 1.0, "gone": 1.0}, abs=0.11)
 
 
 def test_every_part_keeps_to_its_budget_and_every_candidate_names_its_proposers() -> None:
