@@ -13,7 +13,7 @@ COUNT := awk -v tty="$$(test -t 1 && echo 1 || echo 0)" ' \
 	/^Collecting/ { n++; if (tty) printf "\r\033[K  %d packages: %s", n, $$2; else if (n % 25 == 0) print "  " n " packages"; fflush() } \
 	/^Installing collected/ { if (tty) printf "\r\033[K"; print "  installing " n " packages"; fflush() }'
 
-.PHONY: help setup java test lint format demo test-faults bench bench-encode export-env constraints clean
+.PHONY: help setup java test quality lint format demo test-faults bench bench-encode export-env constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ demo: setup ## A real catalogue, its real purchases, live lists; ARGS="--json de
 
 test-faults: setup ## Kill, stop and freeze workers under load; ARGS="--minutes 15"
 	$(BIN)/python tests/faults/run.py $(ARGS)
+
+quality: setup ## How well clicks are foretold on large logs, against the bounds; minutes each
+	$(BIN)/pytest -m quality tests/quality $(ARGS)
 
 bench: setup ## One worker beside stock Faust, then users and indexes by themselves
 	$(BIN)/python tests/benchmarks/loop.py $(ARGS)
