@@ -135,6 +135,8 @@ class Pipeline:
 
 def _in_turn(lists: Sequence[Sequence[Match]]) -> list[Match]:
     """The best of each list, then the second best, and so on."""
+    if len(lists) == 1:
+        return list(lists[0])
     return [match for matches in zip_longest(*lists) for match in matches if match is not None]
 
 
