@@ -136,9 +136,9 @@ class Engine:
         (found,), _ = await self._candidates([taste_of(self._view, question)])
         return found
 
-    def chosen(self, found: Candidates) -> tuple[RecommendedItem, ...]:
-        """The list made of what was proposed."""
-        return self._pipeline.made(found)
+    def chosen(self, found: Candidates, *, explore: int | None = None) -> tuple[RecommendedItem, ...]:
+        """The list made of what was proposed; `explore` overrides the setting."""
+        return self._pipeline.made(found, explore=explore)
 
     async def recommend(
         self,

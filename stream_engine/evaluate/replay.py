@@ -62,13 +62,16 @@ class Replay:
     async def _ask(self, each: Received) -> Asked:
         interaction, world = each.interaction, self._world
         item_id = interaction.item_id or ""
-        listed, found = await world.ask(interaction.user_id, interaction.timestamp)
+        found = await world.propose(interaction.user_id, interaction.timestamp)
+        listed = world.listed(found)
         ranked = self._panel.ranked(interaction.user_id, SIZE)
         clicks = [world.clicks(item) for item in listed[:CUT]]
         state = world.state(interaction.user_id)
         return Asked(
             offset=each.source.offset,
             place=place_of(item_id, listed),
+            with_slot=place_of(item_id, world.listed(found, explore=world.slot)),
+            without_slot=place_of(item_id, world.listed(found, explore=0)),
             baselines={
                 name: place_of(item_id, [self._ids[number] for number in best]) for name, best in ranked.items()
             },

@@ -8,7 +8,10 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-SLICES = ("warm_items", "cold_items", "new_users")
+SLICES = (
+    *("warm_items", "cold_items", "new_users"),
+    *("all_with_slot", "all_without_slot", "cold_items_with_slot", "cold_items_without_slot"),
+)
 MEASURES = ("hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20", "mrr@20")
 
 

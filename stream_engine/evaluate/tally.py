@@ -20,6 +20,8 @@ class Asked:
 
     offset: int
     place: Place
+    with_slot: Place  # with a place kept for a never-clicked item
+    without_slot: Place
     baselines: Mapping[str, Place]
     sources: Mapping[str, bool]  # which sources proposed the item
     listed: tuple[str, ...]  # the first CUT items
@@ -51,6 +53,10 @@ def figures(tally: Tally, *, catalogue: int) -> Figures:
                 "cold_items": slice_of(tally.cold),
                 "warm_items": slice_of([each for each in tally.sample if not each.cold_item]),
                 "new_users": slice_of([each for each in tally.sample if each.new_user]),
+                "all_with_slot": _slice([each.with_slot for each in tally.sample]),
+                "all_without_slot": _slice([each.without_slot for each in tally.sample]),
+                "cold_items_with_slot": _slice([each.with_slot for each in tally.cold]),
+                "cold_items_without_slot": _slice([each.without_slot for each in tally.cold]),
             },
             "sources": recall(tally.sample),
             "baselines": {
@@ -68,7 +74,11 @@ def figures(tally: Tally, *, catalogue: int) -> Figures:
 
 def slice_of(asked: Sequence[Asked]) -> Figures:
     """How many questions, and the figures over them."""
-    return {"n": len(asked), **summary([each.place for each in asked])}
+    return _slice([each.place for each in asked])
+
+
+def _slice(places: Sequence[Place]) -> Figures:
+    return {"n": len(places), **summary(places)}
 
 
 def recall(asked: Sequence[Asked]) -> dict[str, float]:

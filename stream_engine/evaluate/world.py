@@ -21,6 +21,7 @@ from stream_engine.users import UserState
 
 BLOCK = 512  # items put at once
 LONGEST = max(CUTS)
+SLOT = 10  # the place for a never-clicked item that is tried where the settings have none
 
 
 class World:
@@ -34,6 +35,7 @@ class World:
         self._statistics: dict[str, ItemStatistics] = {}
         self.view = ItemView(encoder.dimensions, settings.statistics, fingerprint=encoder.fingerprint)
         ranking = offline(settings.ranking)
+        self.slot = ranking.explore or SLOT
         self.ranker = Ranker(ranking.seed, without=ranking.without)
         self.engine = Engine(
             view=self.view,
@@ -69,10 +71,13 @@ class World:
         statistics = self._statistics.get(item_id)
         return statistics.clicks if statistics else 0.0
 
-    async def ask(self, user_id: str, now: float) -> tuple[list[str], Candidates]:
-        """The items this user would get listed at this moment, and what they were chosen from."""
-        found = await self.engine.proposed(user_id, self._states.get(user_id), now)
-        return [item.item_id for item in self.engine.chosen(found)], found
+    async def propose(self, user_id: str, now: float) -> Candidates:
+        """What this user's list would be chosen from at this moment."""
+        return await self.engine.proposed(user_id, self._states.get(user_id), now)
+
+    def listed(self, found: Candidates, *, explore: int | None = None) -> list[str]:
+        """The items of the list chosen from these, best first; `explore` as in the settings, or instead of them."""
+        return [item.item_id for item in self.engine.chosen(found, explore=explore)]
 
     async def answer(self, each: Received) -> None:
         """Take in a click as a worker does, its user's list included."""

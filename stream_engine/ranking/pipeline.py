@@ -89,15 +89,19 @@ class Pipeline:
         known = columns.asked[last] >= 0.95 * len(self._view) or not columns.has_vector[last]
         return None if known else last
 
-    def made(self, found: Candidates) -> tuple[RecommendedItem, ...]:
-        """The best and most varied of the candidates, with reasons; empty only if nothing may be shown."""
+    def made(self, found: Candidates, *, explore: int | None = None) -> tuple[RecommendedItem, ...]:
+        """The best and most varied of the candidates, with reasons; empty only if nothing may be shown.
+
+        `explore` overrides the setting.
+        """
+        explore = self._settings.explore if explore is None else explore
         view, taste, rows = self._view, found.taste, found.rows
         table, facts = features_of(view, found), facts_of(view, taste)
         scores = self._ranker.scores(table, facts)
         chosen = diverse(
             scores, lambda pool: view.vectors(rows[pool]), size=taste.question.size, diversity=self._settings.diversity
         )
-        chosen = explored(chosen, scores, view.columns.clicks[rows] == 0, place=self._settings.explore)
+        chosen = explored(chosen, scores, view.columns.clicks[rows] == 0, place=explore)
         shares = self._ranker.shares(table[chosen], facts)
         reasons = reasons_of(view, found, chosen, shares)
         return tuple(

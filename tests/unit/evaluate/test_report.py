@@ -16,6 +16,8 @@ def asked(offset, place, *, trending=None, cold=False, new=False):
     return Asked(
         offset=offset,
         place=place,
+        with_slot=10 if cold else place,
+        without_slot=place,
         baselines={"trending": trending},
         sources={"together": place is not None, "bridge": False},
         listed=("a", "b"),
@@ -42,6 +44,9 @@ def test_figures_by_hand(tally):
     assert (slices["warm_items"]["n"], slices["warm_items"]["hr@20"]) == (3, round(2 / 3, 6))
     assert (slices["new_users"]["n"], slices["new_users"]["hr@20"]) == (1, 1.0)
     assert slices["all"]["novelty"] == 3.0
+    assert slices["cold_items_with_slot"]["hr@10"] == 1.0
+    assert slices["cold_items_without_slot"]["hr@10"] == 0.0
+    assert slices["all_with_slot"]["hr@10"] == 0.5
 
 
 def test_curves_are_by_stretch_of_the_log(tally):
