@@ -18,7 +18,7 @@ from stream_engine.cli.options import Broker, DataDir, client_settings
 from stream_engine.encoder.load import open_encoder
 from stream_engine.evaluate import Log, ablated, log_on_topics, read_log
 from stream_engine.evaluate import run as evaluated
-from stream_engine.evaluate.report import report_of
+from stream_engine.evaluate.report import learning_curves, report_of
 from stream_engine.evaluate.run import SAMPLE, Evaluation
 from stream_engine.evaluate.run import Progress as Report
 from stream_engine.evaluate.table import parts_table, table_of
@@ -34,7 +34,9 @@ Events = Annotated[
 Sample = Annotated[int, typer.Option(metavar="N", min=1, help="Random clicks of the last fifth that are foretold.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Picks the sample.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the figures there; - is stdout.")]
-ReportFile = Annotated[Path | None, typer.Option(metavar="F", help="Write an HTML report with learning curves there.")]
+ReportFile = Annotated[
+    Path | None, typer.Option(metavar="F", help="Write an HTML report there; F.svg: its learning curves alone.")
+]
 Ablate = Annotated[bool, typer.Option("--ablate", help="Again without each part in turn: 13 times as long.")]
 FromKafka = Annotated[bool, typer.Option("--from-kafka", help="Read the topics instead of files.")]
 Model = Annotated[str | None, typer.Option(metavar="ID", help="The model; `hashed` needs none and is quick.")]
@@ -65,8 +67,7 @@ def evaluate(
     log, name = _log(items, events, settings, from_kafka=from_kafka)
     evaluation, parts = _run(log, settings, sample, seed, ablate=ablate)
     if report is not None:
-        drawn = curves(evaluation.tally, length=evaluation.length)
-        report.write_text(report_of(evaluation.result, drawn, title=f"{name} through stream-engine", parts=parts))
+        report.write_text(_report(report, name, evaluation, parts))
     text = json.dumps(evaluation.result | ({"ablation": parts} if parts else {}), indent=1)
     if json_file == STDOUT:
         typer.echo(text)
@@ -77,6 +78,13 @@ def evaluate(
     console.print(table_of(evaluation.result))
     if parts:
         console.print(parts_table(evaluation.result, parts))
+
+
+def _report(path: Path, name: str, evaluation: Evaluation, parts: Mapping[str, Figures]) -> str:
+    drawn = curves(evaluation.tally, length=evaluation.length)
+    if path.suffix == ".svg":
+        return learning_curves(drawn)
+    return report_of(evaluation.result, drawn, title=f"{name} through stream-engine", parts=parts)
 
 
 def _log(items: Path | None, events: Path | None, settings: Settings, *, from_kafka: bool) -> tuple[Log, str]:

@@ -10,6 +10,7 @@ from stream_engine.evaluate.chart import line_chart
 from stream_engine.evaluate.table import MEASURES, SLICES
 
 Figures = Mapping[str, Any]
+Curves = Mapping[str, Sequence[tuple[float, float]]]
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 50rem; padding: 0 1rem; color: #1a1a1a }
 table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; font-weight: 600 }
@@ -23,15 +24,18 @@ _INTRODUCTION = (
 )
 
 
-def report_of(
-    result: Figures, curves: Mapping[str, Sequence[tuple[float, float]]], *, title: str, parts: Figures | None = None
-) -> str:
+def learning_curves(curves: Curves) -> str:
+    """The chart alone, as SVG."""
+    return line_chart(curves, across="share of the log read", up="HR@10")
+
+
+def report_of(result: Figures, curves: Curves, *, title: str, parts: Figures | None = None) -> str:
     """Tables, and the learning curves; `parts` holds the figures of runs without one part each."""
     sections = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{_INTRODUCTION.format(**result)}</p>",
         "<h2>How well clicks were foretold as the log went on</h2>",
-        line_chart(curves, across="share of the log read", up="HR@10"),
+        learning_curves(curves),
         _quality(result),
         _table("By slice", ("", "n", *MEASURES), _slices(result)),
         _table("The clicked item was among the candidates of", ("source", "recall"), _sources(result)),

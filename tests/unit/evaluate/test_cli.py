@@ -36,6 +36,11 @@ def test_a_table_json_and_a_report(files, tmp_path, capsys):
     assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
 
 
+def test_the_curves_alone(files, tmp_path):
+    assert main(["evaluate", *files, *QUICK, "--report", "out.svg"]) == 0
+    assert (tmp_path / "out.svg").read_text().startswith("<svg")
+
+
 def test_json_alone_on_standard_output(files, capsys):
     assert main(["evaluate", *files, *QUICK, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["tested"] == 20
