@@ -23,7 +23,6 @@ class Columns:
     steps: Floats
     norms: Floats  # of the vectors in the text space
     similar: RowNumbers  # (n, s) nearest by text, best first
-    classes: RowNumbers  # (n, c) numbers of the narrowest categories, -1 where there is none
     asked: NDArray[np.int32]  # how many items the catalogue had when `similar` was found
     hashes: NDArray[np.uint32]  # of the item ids
     has_vector: Flags
@@ -59,7 +58,7 @@ class Columns:
         """Make a row as if it had never been used."""
         for array in self._arrays():
             array[row] = 0
-        for others in (self.neighbours, self.followers, self.similar, self.classes):
+        for others in (self.neighbours, self.followers, self.similar):
             others[row] = -1
 
     def forget(self, rows: list[int]) -> None:
@@ -71,14 +70,13 @@ class Columns:
         return [getattr(self, field.name) for field in fields(self)]
 
 
-def blank(*, dimensions: int, similar: int, classes: int, neighbours: int, followers: int, half_lives: int) -> Columns:
+def blank(*, dimensions: int, similar: int, neighbours: int, followers: int, half_lives: int) -> Columns:
     """No rows yet."""
     return Columns(
         codes=np.zeros((0, dimensions), np.int8),
         steps=np.zeros(0, np.float32),
         norms=np.zeros(0, np.float32),
         similar=np.zeros((0, similar), np.int32),
-        classes=np.zeros((0, classes), np.int32),
         asked=np.zeros(0, np.int32),
         hashes=np.zeros(0, np.uint32),
         has_vector=np.zeros(0, np.bool_),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.items.bounded import BestFew
-from stream_engine.items.categories import Categories
 from stream_engine.items.columns import blank
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.space import fitted, plain
@@ -20,10 +20,10 @@ from stream_engine.settings import StatisticsSettings
 from stream_engine.vectors import Matrix, Vector, unit
 
 Rows = NDArray[np.signedinteger[Any]]  # (n,) row numbers
-SIMILAR = 32  # rows kept as nearest by text
-CLASSES = 4  # categories of an item that count, the last ones
+SIMILAR = 16  # rows kept as nearest by text
 _ROOM = 1_024  # rows at first
 _POOL = 300  # rows kept at hand of the most popular and of the newest
+_SHELF = 40  # and of each category
 _UNSETTLED = 256  # items whose neighbours may wait to be looked at
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
 _SPACE_FIRST, _SPACE_LAST = 64, 40_000  # items at which it is first and about last fitted; in between at each doubling
@@ -42,17 +42,17 @@ class ItemView:
         self.fingerprint = fingerprint
         self.ids: list[str] = []
         self.categories: list[tuple[str, ...]] = []
-        self.catalogued = Categories()
         self.columns = blank(
             dimensions=dimensions,
             similar=SIMILAR,
-            classes=CLASSES,
             neighbours=settings.neighbours,
             followers=settings.followers,
             half_lives=len(settings.half_lives),
         ).grown(_ROOM)
         self.space = plain(dimensions)
         self.trending = [BestFew(_POOL) for _ in settings.half_lives]
+        self.shelves: dict[str, BestFew] = {}  # the popular of a category
+        self.category_sizes: Counter[str] = Counter()
         self.newest = BestFew(_POOL)  # by when they were taken up
         self.emerging = BestFew(_POOL)  # by their first click
         self._rows: dict[str, int] = {}
@@ -213,16 +213,18 @@ class ItemView:
         ]
         for best, score in zip(self.trending, moved, strict=True):
             best.offer(row, score)
-        for code in columns.classes[row].tolist():
-            if code >= 0:
-                self.catalogued.shelves[code].offer(row, moved[len(moved) // 2])
+        for name in self.categories[row]:
+            self.shelves[name].offer(row, moved[len(moved) // 2])
 
     def _file(self, row: int, categories: tuple[str, ...]) -> None:
-        for name in dict.fromkeys(self.categories[row]):
-            self.catalogued.leave(name, row)
+        for name in self.categories[row]:
+            self.category_sizes[name] -= 1
+            if name not in categories:
+                self.shelves[name].forget(row)
         self.categories[row] = self._interned.setdefault(categories, categories)
-        codes = [self.catalogued.enter(name) for name in dict.fromkeys(categories)][-CLASSES:]
-        self.columns.classes[row] = codes + [-1] * (CLASSES - len(codes))
+        for name in categories:
+            self.category_sizes[name] += 1
+            self.shelves.setdefault(name, BestFew(_SHELF))
 
     def _place(self, row: int, vector: Vector | None) -> None:
         columns = self.columns

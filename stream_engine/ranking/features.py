@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.sources import STRENGTHS
-from stream_engine.ranking.taste import LIKENESS, Taste, leaning, likeness
+from stream_engine.ranking.taste import LIKENESS, Taste, likeness
 
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
 TIMES = ("age", "idle", "had_ago")
-_OWN = (*STRENGTHS, *POPULARITY, *TIMES, *LIKENESS, "like_categories", "had_before", "never_clicked")
+_OWN = (*STRENGTHS, *POPULARITY, *TIMES, *LIKENESS, "had_before", "never_clicked")
 COMPARED = (*STRENGTHS, "popular_day", "like_profile", "like_last")  # also told relative to the best candidate
 FEATURES = (*_OWN, *(f"{name}_behind" for name in COMPARED))
 FACTS = (
@@ -25,15 +25,14 @@ Features = NDArray[np.float32]  # (n, len(FEATURES))
 Facts = NDArray[np.float32]  # (len(FACTS),)
 
 # strengths below which little matters: logarithms are about proportional there
-_COUNTS = {"again": 1.0, "own_habit": 1.0, "support": 1.0, "echo": 1.0, "similar": 0.1, "in_category": 1.0}
-_GRAINS = np.array([_COUNTS.get(name, 0.01) for name in STRENGTHS], np.float32)
+_GRAINS = np.array([1.0 if name == "again" else 0.01 for name in STRENGTHS], np.float32)
 _AGAIN = STRENGTHS.index("again")
 _STRENGTHS = slice(0, len(STRENGTHS))
 _POPULARITY = slice(_STRENGTHS.stop, _STRENGTHS.stop + len(POPULARITY))
 _AGE, _IDLE, _HAD_AGO = range(_POPULARITY.stop, _POPULARITY.stop + len(TIMES))
 _LOGS = _HAD_AGO + 1
 _TEXT = slice(_LOGS, _LOGS + len(LIKENESS))
-_CATEGORIES, _HAD_BEFORE, _NEVER = range(_TEXT.stop, _TEXT.stop + 3)
+_HAD_BEFORE, _NEVER = range(_TEXT.stop, _TEXT.stop + 2)
 _COMPARED = [FEATURES.index(name) for name in COMPARED]
 _BEHIND = slice(len(_OWN), None)
 _HOUR, _WEEK, _YEAR = 3_600.0, 604_800.0, 31_536_000.0
@@ -58,7 +57,6 @@ def features_of(view: ItemView, found: Candidates) -> Features:
     logs *= 0.5
     table[:, _TEXT] = likeness(view, taste, rows)
     table[had, _HAD_BEFORE] = (rows[had, None] == taste.left).any(axis=1)
-    table[:, _CATEGORIES] = leaning(view, taste, rows)
     table[:, _NEVER] = ~clicked
     compared = table[:, _COMPARED]
     table[:, _BEHIND] = compared - compared.max(axis=0, initial=-np.inf)

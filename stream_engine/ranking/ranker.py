@@ -43,8 +43,6 @@ START: Mapping[str, float] = {
     "like_profile": 2.0,
     "like_last": 1.5,
     "like_interest": 0.5,
-    "like_categories": 0.3,
-    "echo": 0.2,
     "again": -1.0,
     "idle": -0.1,
 }

@@ -6,7 +6,6 @@ A part either weighs its rows, which may then come many times over and add up, o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,15 +13,14 @@ from numpy.typing import NDArray
 
 from stream_engine.index.protocol import Match
 from stream_engine.items.view import SIMILAR, ItemView, Rows
-from stream_engine.ranking.taste import Taste, leaning, likeness
+from stream_engine.ranking.taste import Taste, likeness
 
-LATELY = 5  # items whose recent and later pairs count
+LATELY = 5  # items whose recent pairs, later pairs and text neighbours count
 REACH = 48  # strongest neighbours of the other recent items
 BRIDGED = 2  # items whose text neighbours speak
 BRIDGE_WIDTH = 8  # text neighbours of each, ...
 BRIDGE_REACH = 32  # and of those the strongest neighbours
-CATEGORIES = 8
-ALIKE = 8  # items whose text neighbours are proposed
+CATEGORIES = 3
 YOUNG, YOUTH = 60, 30 * 86_400.0  # items that count as new, and for how many seconds at most
 CAUTION = 3.0  # clicks that are assumed to have led nowhere
 
@@ -44,24 +42,20 @@ def clicked_together(view: ItemView, taste: Taste, _: Sequence[Match]) -> Propos
     columns, recent, voices = view.columns, taste.recent, taste.voices
     loud, quiet = recent[:LATELY], recent[LATELY:]
     near, far = columns.neighbours[loud], columns.neighbours[quiet, :REACH]
-    rows = np.concatenate([near.ravel(), far.ravel()])
-    voice = np.concatenate([np.repeat(voices[:LATELY], near.shape[1]), np.repeat(voices[LATELY:], REACH)])
-    held = rows >= 0
     rarity = columns.rarity
-    scale = rarity[rows] * held
-    scale *= np.concatenate([np.repeat(rarity[loud], near.shape[1]), np.repeat(rarity[quiet], REACH)])
-    cosine = np.concatenate([columns.together[loud].ravel(), columns.together[quiet, :REACH].ravel()]) * scale
-    together = cosine * voice
+    own = rarity[recent] * voices
+    near_rarity = rarity[near] * (near >= 0)
+    together = columns.together[loud] * (near_rarity * own[:LATELY, None])
+    rest = columns.together[quiet, :REACH] * (rarity[far] * (far >= 0) * own[LATELY:, None])
+    lately = columns.lately[loud] * (near_rarity * own[:LATELY, None])
     after = columns.after[loud] * (voices[:LATELY] / (columns.clicks[loud] + CAUTION))[:, None]
     return Proposal(
-        rows,
+        np.concatenate([near.ravel(), far.ravel()]),
         {
-            "together": together,
-            "with_last": together[: near.shape[1]],
-            "lately": columns.lately[loud].ravel() * (scale * voice)[: near.size],
+            "together": np.concatenate([together.ravel(), rest.ravel()]),
+            "with_last": together[:1].ravel(),
+            "lately": lately.ravel(),
             "after": after.ravel(),
-            "support": held.astype(np.float32),
-            "echo": np.log1p(cosine * 100.0) * np.sqrt(voice),
         },
     )
 
@@ -86,10 +80,8 @@ def bridge(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
 
 
 def similar(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
-    """Nearest by text to the last items, those first that are near to several."""
-    last = taste.recent[:ALIKE]
-    weights = taste.voices[: len(last), None] * _NEARNESS
-    return Proposal(view.columns.similar[last].ravel(), {"similar": weights.ravel()})
+    """Nearest by text to each of the last few items."""
+    return Proposal(view.columns.similar[taste.recent[:LATELY]].T.ravel(), {})
 
 
 def interests(view: ItemView, _: Taste, matches: Sequence[Match]) -> Proposal:
@@ -104,17 +96,13 @@ def trending(view: ItemView, _: Taste, __: Sequence[Match]) -> Proposal:
 
 def trending_in_category(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
     """The popular of the categories that tell this user from others, or that were asked for."""
-    shelves = view.catalogued.shelves
-    asked = [code for name in taste.question.categories if (code := view.catalogued.code(name)) is not None]
-    favourite = np.argsort(-taste.leanings, kind="stable")[:CATEGORIES]
-    codes = asked or favourite[taste.leanings[favourite] > 0].tolist()
-    if not codes:
-        return Proposal(np.zeros(0, np.int64), {"in_category": np.zeros(0)})
-    rows = np.unique(np.concatenate([shelves[code].rows() for code in codes]))
-    columns, span = view.columns, len(view.settings.half_lives) // 2
-    idle = np.maximum(taste.question.now - columns.last_click[rows], 0.0)
-    popular = columns.popularity[rows, span] * np.exp2(-idle / view.settings.half_lives[span])
-    return Proposal(rows, {"in_category": popular * (1.0 if asked else leaning(view, taste, rows))})
+    weights: dict[str, float] = dict.fromkeys(taste.question.categories, float("inf"))
+    for row, voice in zip(taste.recent[:LATELY].tolist(), taste.voices.tolist(), strict=False):
+        for name in view.categories[row]:
+            weights[name] = weights.get(name, 0.0) + voice / view.category_sizes[name] ** 0.5
+    best = sorted(weights, key=lambda name: (-weights[name], name))[:CATEGORIES]
+    shelves = [view.shelves[name].rows() for name in best if name in view.shelves]
+    return Proposal(_in_turn(shelves, BUDGETS["trending_in_category"]), {})
 
 
 def newest(view: ItemView, taste: Taste, _: Sequence[Match]) -> Proposal:
@@ -133,13 +121,6 @@ def again(_: ItemView, taste: Taste, __: Sequence[Match]) -> Proposal:
     return Proposal(later, {"again": counts + np.linspace(0.1, 0.0, len(later))})
 
 
-def own_habit(_: ItemView, taste: Taste, __: Sequence[Match]) -> Proposal:
-    """What this user themselves went on to, other times they had the last item."""
-    items = taste.sequence
-    again = [later for later, earlier in pairwise(items) if earlier == items[0] and later != earlier]
-    return Proposal(np.array(again, np.int64), {"own_habit": np.ones(len(again))})
-
-
 SOURCES: Mapping[str, Source] = {
     "clicked_together": clicked_together,
     "follows": follows,
@@ -150,7 +131,6 @@ SOURCES: Mapping[str, Source] = {
     "trending_in_category": trending_in_category,
     "newest": newest,
     "again": again,
-    "own_habit": own_habit,
 }
 BUDGETS: Mapping[str, int] = {
     "together": 100,
@@ -160,15 +140,11 @@ BUDGETS: Mapping[str, int] = {
     "similar": 60,
     "interests": 60,
     "trending": 160,
-    "in_category": 60,
+    "trending_in_category": 30,
     "newest": 30,
     "again": 60,
-    "own_habit": 20,
 }  # by strength, or by source where rows are listed; what is not here is only a feature
-STRENGTHS = (
-    *("together", "with_last", "lately", "after", "support", "echo"),
-    *("follows", "bridge", "similar", "in_category", "again", "own_habit"),
-)
+STRENGTHS = ("together", "with_last", "lately", "after", "follows", "bridge", "again")
 _NEARNESS = (0.9 ** np.arange(SIMILAR)).astype(np.float32)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +23,6 @@ class Taste:
     """A user's distinct items newest first, and probes (profile, last item, interests) of the text space."""
 
     question: Question
-    sequence: Sequence[int]  # rows of all that was done, newest first
     had: Rows  # every remembered item
     left: Rows  # and those of which only a hash is remembered
     counts: Floats  # how often each was had
@@ -33,7 +31,6 @@ class Taste:
     recent: Rows  # the last VOICES items met with favour: those that speak
     voices: Floats  # their weights
     probes: Matrix  # (0 or 2 + interests, d)
-    leanings: Floats  # (categories + 1,) how much the recent items are of each, rare ones more; length 1 or 0
 
 
 def taste_of(view: ItemView, question: Question) -> Taste:
@@ -41,13 +38,11 @@ def taste_of(view: ItemView, question: Question) -> Taste:
     counts: dict[int, int] = {}
     times: list[int] = []
     speaking: list[int] = []
-    sequence: list[int] = []
     lookup = view.row
     for item_id, time, liked in zip(question.items, question.times, question.liked, strict=True):
         row = lookup(item_id)
         if row is None:
             continue
-        sequence.append(row)
         if row in counts:
             counts[row] += 1
             continue
@@ -59,7 +54,6 @@ def taste_of(view: ItemView, question: Question) -> Taste:
     voices = _FADING[: len(recent)]
     return Taste(
         question=question,
-        sequence=sequence,
         had=np.array(list(counts), np.int64),
         left=view.rows_by_hash(question.left),
         counts=np.array(list(counts.values()), np.float32),
@@ -68,7 +62,6 @@ def taste_of(view: ItemView, question: Question) -> Taste:
         recent=recent,
         voices=voices,
         probes=_probes(view, question.interests, recent, voices),
-        leanings=_leanings(view, recent, voices),
     )
 
 
@@ -82,37 +75,6 @@ def likeness(view: ItemView, taste: Taste, rows: Rows) -> Floats:
     every = (dots - taste.probes @ view.space.mean) * (columns.has_vector[rows] / columns.norms[rows])[:, None]
     interest = every[:, 2:].max(axis=1) if every.shape[1] > 2 else every[:, 0]
     return np.column_stack([every[:, :2], interest])
-
-
-def leaning(view: ItemView, taste: Taste, rows: Rows) -> Floats:
-    """Cosine of each item's categories to the user's, rare ones counting more; 0 where there is none."""
-    if not taste.leanings.any():
-        return np.zeros(len(rows), np.float32)
-    classes = view.columns.classes[rows]
-    rarity = _rarity(view, classes)
-    length = np.sqrt(np.einsum("ij,ij->i", rarity, rarity))
-    cosines: Floats = np.einsum("ij,ij->i", taste.leanings.take(classes, mode="clip"), rarity) / np.maximum(
-        length, 1e-6
-    )
-    return cosines
-
-
-def _leanings(view: ItemView, rows: Rows, voices: Floats) -> Floats:
-    """One number a category, and a 0 for those to come."""
-    classes = view.columns.classes[rows]
-    weights = _rarity(view, classes) * voices[:, None]
-    leanings = np.zeros(len(view.catalogued) + 1, np.float32)
-    np.add.at(leanings, classes.ravel(), weights.ravel())
-    leanings[-1] = 0.0
-    length = float(np.sqrt(leanings @ leanings))
-    return leanings / np.float32(length) if length > 0 else leanings
-
-
-def _rarity(view: ItemView, classes: NDArray[np.int32]) -> Floats:
-    """Logarithm of how many times fewer items than all have the category; 0 for none."""
-    sizes = np.maximum(view.catalogued.sizes[classes], 1)
-    rarity: Floats = np.log(np.maximum(len(view) / sizes, 1.0), dtype=np.float32) * (classes >= 0)
-    return rarity
 
 
 def _probes(view: ItemView, interests: Matrix, rows: Rows, voices: Floats) -> Matrix:

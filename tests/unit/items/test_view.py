@@ -177,24 +177,10 @@ def test_the_popular_are_ranked_as_of_now_not_as_of_their_last_click() -> None:
     fast, slow = [[view.ids[row] for row in best.rows()] for best in view.trending]
     assert fast == ["young", "old"]  # 8 clicks 5 half-lives ago are worth a quarter
     assert slow == ["old", "young"]
-    code = view.catalogued.code("all")
-    assert [view.ids[row] for row in view.catalogued.shelves[code].rows()] == ["old", "young"]
-    assert view.catalogued.sizes[code] == 3
+    assert [view.ids[row] for row in view.shelves["all"].rows()] == ["old", "young"]
+    assert view.category_sizes["all"] == 3
     view.remove("old")
-    assert [view.ids[row] for row in view.catalogued.shelves[code].rows()] == ["young"]
-    assert view.catalogued.sizes[code] == 2
     assert [view.ids[row] for row in view.trending[1].rows()] == ["young"]
-
-
-def test_many_categories_and_those_nobody_has() -> None:
-    view = new_view()
-    for number in range(200):
-        view.put(record(f"i{number}", categories=("all", f"c{number}", f"c{number}")))
-    assert len(view.catalogued) == 201
-    assert view.catalogued.sizes[view.catalogued.code("c7")] == 1
-    assert view.catalogued.code("unheard") is None
-    view.put(record("i7"))
-    assert view.catalogued.sizes[view.catalogued.code("c7")] == 0
 
 
 def test_statistics_may_come_before_the_item() -> None:

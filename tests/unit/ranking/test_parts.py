@@ -67,18 +67,6 @@ def test_likeness_to_the_last_item_and_the_profile() -> None:
     assert last["mute"] == profile["mute"] == 0.0
 
 
-def test_likeness_of_categories_counts_the_rare_ones_more() -> None:
-    shop = Shop("plain")
-    for number in range(20):
-        shop.stock(f"i{number}", categories=("all", f"half{number % 2}"))
-    shop.stock("mine", categories=("all", "half0", "rare"))
-    shop.stock("akin", categories=("all", "rare"))
-    told = feature(shop, shop.taste("mine", size=20), "like_categories")
-    assert told["akin"] > told["i0"] > told["i1"] > 0.0
-    assert told["plain"] == 0.0
-    assert max(told.values()) <= 1.0
-
-
 def test_never_clicked_items_are_flagged_and_have_no_age() -> None:
     shop = Shop("clicked", "fresh")
     shop.clicks("clicked")
