@@ -40,9 +40,7 @@ class Metrics:
             "rewinds": Counter("rewinds", "Times records lost on their way were sought again", **at),
             "chunk_records": Histogram("chunk_records", "Records in a chunk", ["topic"], buckets=SIZES, **at),
             "chunk_seconds": Histogram("chunk_seconds", "Time a chunk took", ["topic"], buckets=LATENCY, **at),
-            "latency": Histogram(
-                "latency_seconds", "Record time to effects sent", ["topic"], buckets=LATENCY, **at
-            ),
+            "latency": Histogram("latency_seconds", "Record time to effects sent", ["topic"], buckets=LATENCY, **at),
             "items": Gauge("items", "Items in the view", **at),
             "ready": Gauge("ready", "1 when ready", **at),
             "quality": Gauge("quality", "Prequential quality of sampled clicks", ["metric"], **at),
