@@ -156,6 +156,16 @@ class ChunkConsumer(FaustConsumer):
     def _new_offset(self, tp: TP) -> int | None:
         return self.positions.committable().get((tp.topic, tp.partition))
 
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        return self._new_offset(tp) == offset  # Faust's account takes what the broker refused for committed
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        epoch = self.positions.epoch
+        did_commit: bool = await super()._commit(offsets)
+        if did_commit:
+            self.positions.committed(offsets, epoch=epoch)
+        return did_commit
+
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Gaps are part of a chunk's span; Faust's own account of them is not used."""
 

@@ -24,14 +24,14 @@ class Span:
 class _Place:
     epoch: int
     turn: int
-    started: int
+    committed: int
     finished: int
     accepted: int
     handed: int
 
 
 class Positions:
-    """Per partition we own, in rising order of time: up to where records are finished, accepted, and handed over.
+    """Per partition we own, in rising order of time: where records are committed, finished, accepted, handed over.
 
     A chunk is a link of a chain: it may be processed only if it continues exactly where processing stands, so a
     chunk that Faust drops on the way can never be stepped over. An epoch begins whenever the consumer goes back to
@@ -137,10 +137,17 @@ class Positions:
             self._places[span.partition].accepted = self._places[span.partition].finished
 
     def committable(self) -> dict[Partition, int]:
-        """The next offset of each partition that moved in this epoch."""
+        """The next offset of each partition where it is not the committed one."""
         return {
-            partition: place.finished for partition, place in self._places.items() if place.finished != place.started
+            partition: place.finished for partition, place in self._places.items() if place.finished > place.committed
         }
+
+    def committed(self, offsets: Mapping[Partition, int], *, epoch: int) -> None:
+        """Take note that the broker took these offsets, sent when `epoch` was the present one."""
+        for partition, offset in offsets.items():
+            place = self._places.get(partition)
+            if place is not None and place.epoch <= epoch:
+                place.committed = max(place.committed, offset)
 
     def next_of(self, partition: Partition) -> int | None:
         """The next offset to process; None when unknown."""

@@ -167,3 +167,32 @@ def test_whatever_is_dropped_every_offset_is_processed_in_order(steps: list[tupl
         elif positions.is_current(span):
             cursor = positions.rewind(P)[P]
     assert processed == list(range(len(processed)))
+
+
+def finished(positions: Positions, end: int) -> None:
+    span = positions.hand_over(P, end, since=positions.epoch)
+    assert span is not None
+    assert positions.accept(span)
+    assert positions.done(span)
+
+
+def test_what_the_broker_took_is_not_committed_again_and_what_it_refused_is() -> None:
+    positions = started()
+    finished(positions, 15)
+    assert positions.committable() == {P: 15}
+    assert positions.committable() == {P: 15}  # refused
+    positions.committed({P: 15}, epoch=positions.epoch)
+    assert positions.committable() == {}
+    finished(positions, 20)
+    positions.committed({P: 15}, epoch=positions.epoch)
+    assert positions.committable() == {P: 20}
+
+
+def test_a_commit_of_an_older_epoch_says_nothing_of_this_one() -> None:
+    positions = started()
+    sent_in = positions.epoch
+    positions.start({P: 10})
+    positions.open(positions.epoch)
+    finished(positions, 15)
+    positions.committed({P: 15, ("clicks", 9): 3}, epoch=sent_in)
+    assert positions.committable() == {P: 15}

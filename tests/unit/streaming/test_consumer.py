@@ -118,6 +118,22 @@ async def test_what_is_committed_is_what_is_finished(consumer: Fetching) -> None
     assert (consumer._new_offset(P), consumer._new_offset(Q)) == (2, None)
 
 
+async def test_what_the_broker_refused_is_committed_again(consumer: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, asked = [False, True], []
+
+    async def commit(offsets: dict[TP, int]) -> bool:
+        asked.append(dict(offsets))
+        return answers.pop(0)
+
+    monkeypatch.setattr(consumer._thread, "commit", commit)
+    consumer.prepare({P: [record(0, "a")]})
+    chunks = [message.value async for _, message in consumer.getmany(1.0)]
+    assert all(consumer.positions.accept(chunk.span) and consumer.positions.done(chunk.span) for chunk in chunks)
+    for _ in range(3):
+        await consumer.force_commit()
+    assert asked == [{P: 1}, {P: 1}]
+
+
 async def test_a_table_keeps_bytes_and_lets_go_of_partitions_that_leave(app: ChunkApp) -> None:
     table = users_table(app, Settings())
     sent = table.write(b"u", b"\x00state", 1)
