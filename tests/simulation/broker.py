@@ -1,0 +1,174 @@
+"""A model of the broker: logs, a changelog that may be compacted, and a network between it and the processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from simulation.clock import Clock, Loop, Process
+from stream_engine.errors import Unavailable
+from stream_engine.streaming.publisher import Outgoing
+from stream_engine.users import decode_state
+
+T = TypeVar("T")
+CLICKS, CHANGELOG, LISTS = "clicks", "changelog", "lists"
+LATENCY = 0.006  # seconds one way, on average
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as aiokafka hands it over."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    timestamp: int = 1_700_000_000_000
+    timestamp_type: int = 0
+    checksum: int | None = None
+    serialized_key_size: int = 0
+    serialized_value_size: int = 0
+
+
+class Broker:
+    """Logs by topic and partition, and the way there."""
+
+    def __init__(self, clock: Clock, partitions: int) -> None:
+        self.clock = clock
+        self.loop = clock.loop(Process("broker"))
+        self.partitions = partitions
+        self.logs: dict[tuple[str, int], list[Record]] = {}
+        self.ends: dict[tuple[str, int], int] = {}
+        self.away_until = 0.0
+        self.arrivals: dict[tuple[str, int], list[Callable[[], None]]] = {}
+        self.on_record: Callable[[Record], None] = lambda _: None
+        self.tell: Callable[[str], None] = lambda _: None
+
+    def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> int:
+        """The offset of the record, now the last of its log."""
+        place = (topic, partition)
+        offset = self.ends.get(place, 0)
+        record = Record(topic, partition, offset, key, value)
+        self.logs.setdefault(place, []).append(record)
+        self.on_record(record)
+        self.ends[place] = offset + 1
+        for notify in self.arrivals.pop(place, ()):
+            notify()
+        return offset
+
+    def skip(self, topic: str, partition: int) -> None:
+        """Leave an offset without a record, as transactions and compaction do."""
+        self.ends[topic, partition] = self.ends.get((topic, partition), 0) + 1
+
+    def read(self, topic: str, partition: int, begin: int, limit: int) -> list[Record]:
+        """At most so many records from an offset on."""
+        log = self.logs.get((topic, partition), [])
+        return [record for record in log if record.offset >= begin][:limit]
+
+    def compact(self, partition: int) -> None:
+        """Keep the last changelog record of each key."""
+        log = self.logs.get((CHANGELOG, partition), [])
+        last = {record.key: record.offset for record in log}
+        self.logs[CHANGELOG, partition] = [record for record in log if last[record.key] == record.offset]
+
+    def latency(self) -> float:
+        """How long one way takes this time."""
+        return self.clock.chance.expovariate(1 / LATENCY)
+
+    def open_at(self, process: Process) -> float:
+        """From when on the process can reach the broker."""
+        return max(self.away_until, process.cut_until)
+
+    async def call(self, loop: Loop, act: Callable[[], T]) -> T:
+        """Ask: the request travels, `act` is carried out at the broker, and what it says travels back."""
+        answer: Any = loop.create_future()
+        self.loop.call_later(self.latency(), self._arrive, loop, act, answer)
+        result: T = await answer
+        return result
+
+    def _arrive(self, loop: Loop, act: Callable[[], Any], answer: Any) -> None:
+        blocked = self.open_at(loop.process) - self.clock.now
+        if blocked > 0:  # sent again and again, until it arrives
+            self.loop.call_later(blocked + self.latency(), self._arrive, loop, act, answer)
+        elif not loop.process.dead or self.clock.chance.random() < 0.5:
+            self.reply(loop, answer, act())
+
+    def reply(self, loop: Loop, answer: Any, result: Any) -> None:
+        """Send an answer on its way."""
+        self.loop.call_later(self.latency(), self._reply, loop, answer, result)
+
+    def _reply(self, loop: Loop, answer: Any, result: Any) -> None:
+        blocked = self.open_at(loop.process) - self.clock.now
+        if blocked > 0:
+            self.loop.call_later(blocked + self.latency(), self._reply, loop, answer, result)
+        else:
+            settle(answer, result)
+
+
+def settle(answer: Any, result: Any) -> None:
+    """Wake up who waits, in the loop it waits in."""
+    if not answer.done():
+        answer.set_result(result)
+
+
+class Producer:
+    """A publisher as `KafkaPublisher` is one: in order per partition; some may have arrived when it raises."""
+
+    def __init__(self, broker: Broker, loop: Loop, *, failing: float, late: bool) -> None:
+        self._broker = broker
+        self._loop = loop
+        self._failing = failing
+        self._late = late
+        self._last: dict[tuple[str, int], float] = {}
+        self.on_written: Callable[[str, int, int], None] = lambda *_: None
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Return once the broker has all of them; raises Unavailable."""
+        chance = self._broker.clock.chance
+        batches: dict[tuple[str, int], list[Outgoing]] = {}
+        for record in records:
+            batches.setdefault((record.topic, record.partition or 0), []).append(record)
+        fails = chance.random() < self._failing
+        answers = []
+        for place, batch in batches.items():
+            if self._late:
+                await _hops(int(chance.random() * 3))  # a task of its own takes it to the socket
+            if not fails or chance.random() < 0.5:
+                answers.append(self._send(place, batch))
+        for answer in answers:
+            for written in await answer:
+                self.on_written(*written)
+        if fails:
+            raise Unavailable("broker", "one batch did not arrive")
+
+    def _send(self, place: tuple[str, int], batch: list[Outgoing]) -> Any:
+        broker, now = self._broker, self._broker.clock.now
+        at = max(now + broker.latency(), self._last.get(place, 0.0))
+        self._last[place] = at
+        answer = self._loop.create_future()
+        broker.loop.call_at(at, broker._arrive, self._loop, lambda: self._append(place, batch), answer)
+        return answer
+
+    def _append(self, place: tuple[str, int], batch: list[Outgoing]) -> list[tuple[str, int, int]]:
+        written = []
+        for record in batch:
+            offset = self._broker.append(*place, record.key, record.value)
+            self._broker.tell(f"{self._loop.process.name} wrote {place[0]} {place[1]}/{offset}: {_text(record)}")
+            written.append((*place, offset))
+        return written
+
+
+async def _hops(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def _text(record: Outgoing) -> str:
+    """The user, and how many clicks the record tells of."""
+    if record.topic == CHANGELOG and record.value:
+        return f"{(record.key or b'').decode()} {' '.join(decode_state(record.value).items)}"
+    return (record.key or b"").decode()

@@ -1,0 +1,150 @@
+"""One worker: the real guard, stage and lease, on the models of Faust and Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import NoReturn
+
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from simulation.broker import CHANGELOG, Broker, Producer
+from simulation.clock import Clock, Process
+from simulation.faust_app import App
+from simulation.group import SESSION, Group
+from simulation.holes import Cures
+from simulation.kafka_thread import KafkaThread
+from simulation.plan import Plan
+from simulation.stage import Store, clicks_stage
+from stream_engine.metrics import Metrics
+from stream_engine.streaming.guard import Guard
+from stream_engine.streaming.lease import Lease
+
+METRICS = Metrics(CollectorRegistry())
+NOTE_LEASE = SESSION / 6
+COMMIT = SESSION / 3
+
+
+class Left(BaseException):
+    """The process is gone."""
+
+
+class Worker:
+    """A process from its start to its end."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        broker: Broker,
+        group: Group,
+        store: Store,
+        cures: Cures,
+        plan: Plan,
+        on_leave: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._on_leave = on_leave
+        self._broker = broker
+        self._cures = cures
+        self.store = store
+        self.process = Process(store.name)
+        self.main = clock.loop(self.process)
+        self._positions = cures.positions()
+        self._thread = KafkaThread(
+            broker=broker, group=group, loop=clock.loop(self.process), main=self.main, slip=plan.slip
+        )
+        self._app = App(
+            positions=self._positions,
+            finish=self._finish,
+            recover=self._recover,
+            persisted=store.persisted,
+            chunk_size=plan.chunk_size,
+        )
+        self._consumer = cures.consumer(self._app, self._thread, self.main)
+        self._lease = Lease(limit=SESSION / 2, noted=0.0)
+        publisher = Producer(broker, self.main, failing=plan.failing, late=plan.late)
+        publisher.on_written = self._app.note_written
+        self._guard = Guard(
+            clicks_stage(store, clock, rewrite=cures.rewrite),
+            positions=self._positions,
+            publisher=publisher,
+            dead_letters="dead-letters",
+            may_write=self._may_write,
+            metrics=METRICS,
+            max_pause=SESSION / 10,
+        )
+
+    def start(self) -> None:
+        """As `Worker._serve` does."""
+        self._lease = Lease(limit=SESSION / 2, noted=self._clock.now)
+        for work in (self._note_lease, self._commits, self._app.recovery, self._agent, self._drain):
+            self.main.create_task(self._or_leave(work))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """As SIGTERM does."""
+        self.main.call_soon_threadsafe(lambda: self.main.create_task(self._or_leave(self._stop)))
+
+    def leave(self, why: str) -> None:
+        """Go at once, with nothing more written."""
+        if not self.process.dead:
+            self._clock.forget(self.process)
+            self._on_leave(why)
+
+    async def _stop(self) -> None:
+        await self._app.stop()
+        await self._thread.leave()
+        self._leave("stopped")
+
+    def _leave(self, why: str) -> NoReturn:
+        self.leave(why)
+        raise Left
+
+    async def _or_leave(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Left:
+            raise
+        except Exception as error:  # noqa: BLE001 - Faust stops by itself, and the worker leaves
+            self._leave(repr(error))
+
+    async def _drain(self) -> None:
+        await self._consumer._drain_messages(self._consumer)
+
+    async def _agent(self) -> None:
+        async for message in self._app.events():
+            if not await self._guard.run(message.value):
+                await self._consumer.rewind(message.value)
+
+    async def _finish(self) -> None:
+        await self._guard.finish()
+
+    async def _commits(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT)
+            await self._consumer.commit()
+
+    def _may_write(self) -> None:
+        if self._cures.lease and not self._lease.held(self._clock.now):
+            self._leave("the lease is lost")
+
+    async def _note_lease(self) -> None:
+        while True:
+            await asyncio.sleep(NOTE_LEASE)
+            self._lease = self._lease.note(self._clock.now)
+            if self._cures.lease and self._lease.lost:
+                self._leave("the lease is lost")
+
+    async def _recover(self, partitions: set[int], known: dict[TP, int]) -> None:
+        """Read each changelog from where it is known to where it ended when this began."""
+        ends = {TP(CHANGELOG, partition): self._broker.ends.get((CHANGELOG, partition), 0) for partition in partitions}
+        for tp, end in sorted(ends.items()):
+            while known[tp] + 1 < end:
+                act = partial(self._broker.read, *tp, known[tp] + 1, 3)
+                records = [record for record in await self._broker.call(self.main, act) if record.offset < end]
+                self.store.apply(records)
+                known[tp] = records[-1].offset if records else end - 1
+        self.store.on_recovery_completed(partitions)
