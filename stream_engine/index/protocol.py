@@ -70,10 +70,16 @@ class Store(Index, Protocol):
 
 
 def ranked(item_ids: Sequence[str], scores: ArrayLike, limit: int) -> list[Match]:
-    """The first `limit` as matches, given best first; equal scores are put in order of item id."""
-    rounded = np.round(np.asarray(scores, dtype=np.float64), SCORE_DIGITS)
+    """The first `limit` as matches, given best first; equal scores are put in order of item id.
+
+    Scores less than a last digit apart are equal, and count as the best of them: rounding each by itself would part
+    two that lie on either side of where rounding turns.
+    """
+    exact = np.asarray(scores, dtype=np.float64)
+    apart = np.diff(exact, prepend=np.inf) < -(10.0**-SCORE_DIGITS)
+    rounded = np.round(exact[apart], SCORE_DIGITS)[np.cumsum(apart) - 1]
     matches = list(map(Match, item_ids, rounded.tolist()))
-    if (rounded[1:] == rounded[:-1]).any():
+    if not apart.all():
         matches.sort(key=lambda match: (-match.score, match.item_id))
     return matches[:limit]
 

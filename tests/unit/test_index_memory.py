@@ -8,7 +8,7 @@ import pytest
 
 from stream_engine.index import memory
 from stream_engine.index.memory import MemoryIndex
-from stream_engine.index.protocol import Match, Point, Query
+from stream_engine.index.protocol import Match, Point, Query, ranked
 from stream_engine.vectors import unit
 
 RNG = np.random.default_rng(3)
@@ -41,3 +41,9 @@ async def test_large_searches_run_off_the_event_loop(monkeypatch: pytest.MonkeyP
     small, large = await index.search([query] * 5), await index.search([query] * 6)
     assert (small[0], large) == ([Match("1", 1.0)], [[Match("1", 1.0)]] * 6)
     assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
+def test_scores_on_either_side_of_where_rounding_turns_are_equal() -> None:
+    found = ranked(["c", "b", "a"], [0.5, 0.1234565001, 0.1234564999], 3)
+    assert [match.item_id for match in found] == ["c", "a", "b"]
+    assert found[1].score == found[2].score
