@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +16,26 @@ from pathlib import Path
 from kafka import KafkaProducer
 
 from harness.traffic import Answers, Traffic
+from harness.undisturbed import Account, item_clicks_off, item_pairs_off, recovered, states_off, undisturbed
 from harness.workers import WorkerProcess, cluster, wait_for
-from stream_engine.items.statistics import decode_statistics
 from stream_engine.settings import Settings
 from stream_engine.streaming.reading import snapshot
-from stream_engine.streaming.topics import ITEMS_TABLE, changelog_topic
 
 FAULTS = ("kill", "term", "freeze")
 USERS, ITEMS = 300, 200
 KINDS = ("red tea pot", "garden chair", "winter coat", "city map", "desk lamp")
+KNOWN = "stream_engine_items"
 SETTLED_WITHIN = 120.0  # seconds
+ZERO = (
+    "lost",
+    "doubled",
+    "lists_missing",
+    "ids_off",
+    "states_off",
+    "item_clicks_off",
+    "item_pairs_off",
+    "dead_letters",
+)
 QUIET = 2.0  # seconds without a list: nothing more is to come
 
 
@@ -38,6 +48,7 @@ class Plan:
     rate: float = 300.0
     first: float = 3.0
     every: float = 8.0
+    least: int = 0  # faults, however long a busy machine takes for them
     frozen_for: tuple[float, float] = (4.0, 9.0)  # around a session of 6 s: some wake up in time, some too late
     seed: int = 0
 
@@ -53,7 +64,10 @@ class Outcome:
     lost: int
     doubled: int
     lists_missing: int
+    ids_off: int  # lists that answer the same click under another id
+    states_off: int  # users whose recovered state is not that of an undisturbed run
     item_clicks_off: int  # clicks that the items' statistics miss or have too many
+    item_pairs_off: int  # items whose pairs are not those of an undisturbed run
     dead_letters: int
     repeated: int
     backwards: int
@@ -69,8 +83,7 @@ class Outcome:
     @property
     def wrong(self) -> dict[str, int]:
         """What should be zero and is not."""
-        names = ("lost", "doubled", "lists_missing", "item_clicks_off", "dead_letters")
-        return {name: value for name in names if (value := getattr(self, name))}
+        return {name: value for name in ZERO if (value := getattr(self, name))}
 
 
 @dataclass
@@ -79,6 +92,7 @@ class Injector:
 
     workers: list[WorkerProcess]
     plan: Plan
+    session: float  # seconds; who is frozen for longer is replaced, and does not know
     chance: random.Random
     done: Counter[str] = field(default_factory=Counter)
     _next: float = 0.0
@@ -107,9 +121,12 @@ class Injector:
 
     def _hurt(self, worker: WorkerProcess, elapsed: float) -> None:
         fault = FAULTS[self.done.total() % len(FAULTS)]
-        self.done[fault] += 1
         if fault == "freeze":
-            self._thaw[worker] = elapsed + self.chance.uniform(*self.plan.frozen_for)
+            lasting = self.chance.uniform(*self.plan.frozen_for)
+            self._thaw[worker] = elapsed + lasting
+            self.done["nap" if lasting < self.session else "freeze"] += 1
+        else:
+            self.done[fault] += 1
         worker.signal({"kill": signal.SIGKILL, "term": signal.SIGTERM, "freeze": signal.SIGSTOP}[fault])
 
     def thaw_all(self) -> None:
@@ -125,13 +142,16 @@ def run(folder: Path, settings: Settings, plan: Plan) -> Outcome:
     publish_items(bootstrap, settings.topics.items)
     traffic = Traffic(bootstrap, settings.topics.clicks, USERS, ITEMS, plan.rate, plan.seed)
     with cluster(folder, settings, plan.workers) as workers:
+        wait_for(lambda: all(worker.counted(KNOWN) == 2 * ITEMS for worker in workers), "workers to know the items")
         answers = Answers(bootstrap, settings.topics.recommendations, traffic.sent_at)
-        injector = Injector(workers, plan, random.Random(plan.seed))
-        flow(traffic, injector, plan.seconds)
+        injector = Injector(workers, plan, settings.kafka.session_timeout, random.Random(plan.seed))
+        flow(traffic, injector, plan)
         settle(lambda: answers.reflects(traffic.sent), injector)
         settle(lambda: time.monotonic() - answers.heard_at > QUIET, injector)
-        settle(lambda: items_off(settings, traffic.by_item) == 0, injector, within=30.0)
+        wanted = undisturbed(settings)
+        settle(lambda: same(recovered(settings), wanted), injector, within=30.0)
     answers.close()
+    found = recovered(settings)
     sent = traffic.sent
     return Outcome(
         plan=plan,
@@ -141,7 +161,10 @@ def run(folder: Path, settings: Settings, plan: Plan) -> Outcome:
         lost=answers.lost(sent),
         doubled=answers.doubled(sent),
         lists_missing=answers.missing(sent),
-        item_clicks_off=items_off(settings, traffic.by_item),
+        ids_off=answers.ids_off,
+        states_off=states_off(found, wanted),
+        item_clicks_off=item_clicks_off(found, wanted),
+        item_pairs_off=item_pairs_off(found, wanted),
         dead_letters=sum(1 for _ in snapshot(settings.kafka, settings.topics.dead_letters)),
         repeated=answers.repeated,
         backwards=answers.backwards,
@@ -151,7 +174,7 @@ def run(folder: Path, settings: Settings, plan: Plan) -> Outcome:
     )
 
 
-def flow(traffic: Traffic, injector: Injector, seconds: float) -> None:
+def flow(traffic: Traffic, injector: Injector, plan: Plan) -> None:
     """Send for so long while workers are hurt."""
     stopping, failures = threading.Event(), list[Exception]()
 
@@ -164,7 +187,7 @@ def flow(traffic: Traffic, injector: Injector, seconds: float) -> None:
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     began = time.monotonic()
-    while (elapsed := time.monotonic() - began) < seconds:
+    while (elapsed := time.monotonic() - began) < plan.seconds or injector.done.total() < plan.least:
         injector.tick(elapsed)
         time.sleep(0.05)
     injector.thaw_all()
@@ -196,9 +219,6 @@ def publish_items(bootstrap: str, topic: str) -> None:
         producer.flush(timeout=60)
 
 
-def items_off(settings: Settings, clicked: Mapping[str, int]) -> int:
-    """By how many clicks the items' statistics differ from what was sent."""
-    counted: dict[str, float] = {}
-    for record in snapshot(settings.kafka, changelog_topic(settings.kafka.group, ITEMS_TABLE)):
-        counted[record.key.decode()] = decode_statistics(record.value).clicks
-    return round(sum(abs(counted.get(item, 0.0) - count) for item, count in clicked.items()))
+def same(found: Account, wanted: Account) -> bool:
+    """Whether nothing is left to be counted."""
+    return not any(off(found, wanted) for off in (states_off, item_clicks_off, item_pairs_off))

@@ -30,7 +30,6 @@ class Traffic:
     rate: float
     seed: int = 0
     sent_at: SentAt = field(default_factory=lambda: defaultdict(list))
-    by_item: Counter[str] = field(default_factory=Counter)
 
     @property
     def sent(self) -> dict[str, int]:
@@ -54,7 +53,6 @@ class Traffic:
         user = f"user-{int(self.users * chance.random() ** 2)}"
         item = f"item-{int(self.items * chance.random() ** 2)}"
         self.sent_at[user].append(time.monotonic())
-        self.by_item[item] += 1
         click = {"user_id": user, "item_id": item, "event_id": f"{self.seed}-{number}"}
         return producer.send(self.topic, json.dumps(click).encode(), key=user.encode())
 
@@ -70,10 +68,12 @@ class Answers:
         self.times: Counter[str] = Counter()
         self.latencies: list[float] = []
         self.backwards = 0
+        self.ids_off = 0
         self.longest_gap = 0.0
         self.heard_at = 0.0
         self._sent_at = {} if sent_at is None else sent_at
         self._most: defaultdict[str, int] = defaultdict(int)
+        self._ids: dict[tuple[str, int, int], str] = {}
         self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
         partitions = [TopicPartition(topic, each) for each in self._consumer.partitions_for_topic(topic) or ()]
         self._consumer.assign(partitions)
@@ -99,9 +99,11 @@ class Answers:
             return
         answer = json.loads(value)
         count, most = answer["interactions"], self._most[user]
+        name, trigger = answer["recommendation_id"], answer["trigger"]
         self.last[user] = answer
-        self.times[answer["recommendation_id"]] += 1
+        self.times[name] += 1
         self.backwards += count < most
+        self.ids_off += self._ids.setdefault((user, trigger["partition"], trigger["offset"]), name) != name
         self.latencies += [now - sent for sent in self._sent_at.get(user, ())[most:count]]
         self._most[user] = max(most, count)
         self.longest_gap = max(self.longest_gap, now - self.heard_at if self.heard_at else 0.0)

@@ -1,0 +1,117 @@
+"""What a log of clicks comes to when nothing goes wrong, what a recovery yields, and how far the two are apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stream_engine import users
+from stream_engine.codec import Limits, decode_interaction
+from stream_engine.encoder.load import open_encoder
+from stream_engine.events import Received
+from stream_engine.items import statistics
+from stream_engine.items.record import decode_record
+from stream_engine.items.statistics import ItemStatistics, decode_statistics, observe
+from stream_engine.items.updates import ItemUpdate, updates_of
+from stream_engine.items.view import ItemView
+from stream_engine.settings import Settings, StatisticsSettings
+from stream_engine.streaming.changelogs import Marks, Sieve
+from stream_engine.streaming.chunks import source_of
+from stream_engine.streaming.reading import snapshot
+from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, changelog_topic, item_state_topic
+from stream_engine.users import UserState, advance, context, decode_state, space_of
+
+
+@dataclass(frozen=True)
+class Account:
+    """Users' states and items' statistics."""
+
+    users: Mapping[str, UserState]
+    items: Mapping[str, ItemStatistics]
+
+
+def undisturbed(settings: Settings) -> Account:
+    """Every click on the topic applied in order, with the vectors that workers had who knew all items before."""
+    view = known_items(settings)
+    space, limits = space_of(view.fingerprint), Limits(max_future=settings.stream.max_future)
+    states: dict[str, UserState] = {}
+    items: dict[str, ItemStatistics] = {}
+    for record in snapshot(settings.kafka, settings.topics.clicks):
+        interaction = decode_interaction(
+            record.value, key=record.key, headers=(), timestamp=record.timestamp / 1000, limits=limits
+        )
+        user, received = interaction.user_id, Received(interaction, source_of(record))
+        vector = view.vector(interaction.item_id or "")
+        states[user] = advance(states.get(user), received, vector, settings.users, space=space)
+        for update in said(states[user], received, settings.statistics):
+            items[update.item_id] = observe(items.get(update.item_id), update, settings.statistics)
+    return Account(states, items)
+
+
+def recovered(settings: Settings) -> Account:
+    """What a worker that starts with an empty disk would hold."""
+    states = changelog(settings, USERS_TABLE, users.marks)
+    items = changelog(settings, ITEMS_TABLE, statistics.marks)
+    return Account(
+        {key.decode(): decode_state(value) for key, value in states.items()},
+        {key.decode(): decode_statistics(value) for key, value in items.items()},
+    )
+
+
+def states_off(found: Account, wanted: Account) -> int:
+    """Users whose state differs."""
+    return sum(found.users.get(user) != wanted.users.get(user) for user in found.users.keys() | wanted.users.keys())
+
+
+def item_clicks_off(found: Account, wanted: Account) -> int:
+    """Clicks that items miss or have too many."""
+    counts = [{item: stats.clicks for item, stats in each.items.items()} for each in (found, wanted)]
+    return round(sum(abs(counts[0].get(item, 0.0) - counts[1].get(item, 0.0)) for item in counts[0] | counts[1]))
+
+
+def item_pairs_off(found: Account, wanted: Account) -> int:
+    """Items whose pairs or followers differ in all; in which order they were counted is left to chance."""
+    return sum(
+        not _same_pairs(found.items.get(item), wanted.items.get(item))
+        for item in found.items.keys() | wanted.items.keys()
+    )
+
+
+def known_items(settings: Settings) -> ItemView:
+    """The view of a worker that has read the catalogue."""
+    encoder = open_encoder(settings.encoder, settings.stream.data_dir)
+    view = ItemView(encoder.dimensions, settings.statistics, fingerprint=encoder.fingerprint)
+    for record in snapshot(settings.kafka, item_state_topic(settings.kafka.group)):
+        view.put(decode_record(record.value))
+    return view
+
+
+def said(state: UserState, received: Received, settings: StatisticsSettings) -> list[ItemUpdate]:
+    """What a click on an item says about items, after it is applied."""
+    before = context(state, received.source, settings.window)
+    return updates_of(
+        received.interaction.item_id or "",
+        list(dict.fromkeys(entry.item_id for entry in before)),
+        source=received.source,
+        timestamp=received.interaction.timestamp,
+        weight=1.0,
+        fade=settings.fade,
+    )
+
+
+def changelog(settings: Settings, table: str, marks: Marks) -> dict[bytes, bytes]:
+    """The last record of each key, but for those that go back."""
+    sieve, kept = Sieve(marks), dict[bytes, bytes]()
+    for record in snapshot(settings.kafka, changelog_topic(settings.kafka.group, table)):
+        known = kept.get(record.key)
+        if sieve.takes(record.key, record.partition, found=record.value, known=known):
+            kept[record.key] = record.value
+    return {key: value for key, value in kept.items() if value is not None}
+
+
+def _same_pairs(found: ItemStatistics | None, wanted: ItemStatistics | None) -> bool:
+    if found is None or wanted is None:
+        return found is wanted
+    same_places = found.watermarks == wanted.watermarks and found.followed == wanted.followed
+    return same_places and math.isclose(found.pairs, wanted.pairs, rel_tol=1e-9)
