@@ -122,6 +122,7 @@ class ResilientIndex:
     async def _recover(self) -> None:
         try:
             await self._store.ensure()
+            await self._store.count()  # may not take longer than a search: one that is slow would keep clicks waiting
         except StreamEngineError as failure:
             self._open(failure)
         else:

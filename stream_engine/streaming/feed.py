@@ -61,6 +61,8 @@ class ViewWriter:
 
     async def index(self) -> None:
         """Bring the index up to what was applied; raises Unavailable and keeps what is left to do."""
+        if not self._index.available:
+            await self._index.ensure()  # so that it comes back without a click
         if self._index.recoveries != self._recoveries:
             recoveries = self._index.recoveries
             await self._refill()

@@ -9,15 +9,16 @@ from prometheus_client import generate_latest
 
 from stream_engine.metrics import Metrics
 
-Missing = Callable[[], list[str]]
+Names = Callable[[], list[str]]
 
 
 class Health:
-    """Serves until stopped; `missing` says what keeps the worker from being ready."""
+    """Serves until stopped; `missing` says what keeps the worker from being ready, `degraded` what it goes without."""
 
-    def __init__(self, metrics: Metrics, missing: Missing) -> None:
+    def __init__(self, metrics: Metrics, missing: Names, degraded: Names = list) -> None:
         self._metrics = metrics
         self._missing = missing
+        self._degraded = degraded
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -42,9 +43,10 @@ class Health:
         return web.Response(text="live\n")
 
     async def _ready(self, _: web.Request) -> web.Response:
-        missing = self._missing()
-        text = "ready\n" if not missing else f"waiting for {', '.join(missing)}\n"
-        return web.Response(text=text, status=503 if missing else 200)
+        if missing := self._missing():
+            return web.Response(text=f"waiting for {', '.join(missing)}\n", status=503)
+        degraded = self._degraded()
+        return web.Response(text=f"ready, without {', '.join(degraded)}\n" if degraded else "ready\n")
 
     async def _show(self, _: web.Request) -> web.Response:
         return web.Response(

@@ -61,7 +61,7 @@ class Worker:
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._stop.set)
         self._settings.stream.data_dir.mkdir(parents=True, exist_ok=True)
-        health = Health(self._metrics, self._missing)
+        health = Health(self._metrics, self._missing, self._degraded)
         await health.start("127.0.0.1", self._settings.stream.metrics_port)
         (self._settings.stream.data_dir / "health.port").write_text(str(health.port))
         try:
@@ -171,6 +171,10 @@ class Worker:
         """What keeps the worker from being ready."""
         holding = {name for guard in self._guards.values() for name in guard.holding}
         return sorted(self._waiting_for | holding)
+
+    def _degraded(self) -> list[str]:
+        """What the worker goes without."""
+        return [] if self._parts is None or self._parts.index.available else ["index"]
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(coroutine))

@@ -164,6 +164,29 @@ async def test_a_store_that_opens_but_does_not_answer_is_asked_less_and_less(
         assert store.openings == openings
 
 
+async def test_a_store_that_opens_but_is_slow_to_count_stays_closed_to_searches(
+    index: ResilientIndex, store: Flaky, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_slow() -> int:
+        raise Unavailable("index", "slow")
+
+    store.failure = Unavailable("index", "slow")
+    await refused(index, "slow")
+    store.failure = None
+    with monkeypatch.context() as slow:
+        slow.setattr(store, "count", too_slow)
+        clock.now += LONGEST_PAUSE
+        await refused(index, "slow")
+        await until(lambda: store.openings == 2)
+        await asyncio.sleep(0)
+        await refused(index, "slow")
+        assert store.searches == 1
+    clock.now += LONGEST_PAUSE
+    await refused(index, "slow")
+    await until(lambda: index.available)
+    assert index.recoveries == 1
+
+
 async def test_failures_under_way_together_count_once(index: ResilientIndex, store: Flaky, clock: Clock) -> None:
     release = asyncio.Event()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from aiokafka import TopicPartition
 from harness.records import record
@@ -102,6 +103,18 @@ async def test_a_shared_index_is_left_to_the_items_owner_until_it_lost_something
     stages.index._recoveries += 1
     await stages.writer.index()
     assert await stages.index.count() == 2
+
+
+async def test_an_index_that_is_away_comes_back_without_being_asked_for_anything() -> None:
+    stages, store = shaky()
+    store.failing = {"upsert"}
+    with pytest.raises(Unavailable):
+        await stages.index.upsert([Point("a", np.ones(64, np.float32))])
+    store.failing = set()
+    async with asyncio.timeout(10):
+        while not stages.index.available:
+            await stages.writer.index()
+            await asyncio.sleep(0)
 
 
 class FakeConsumer:

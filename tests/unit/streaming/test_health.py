@@ -10,10 +10,10 @@ from stream_engine.streaming.health import Health
 
 
 async def test_live_ready_and_metrics() -> None:
-    missing = ["catalogue", "partitions"]
+    missing, degraded = ["catalogue", "partitions"], ["index"]
     metrics = Metrics(CollectorRegistry())
     metrics.published.labels("recommendations").inc(3)
-    health = Health(metrics, lambda: missing)
+    health = Health(metrics, lambda: missing, lambda: degraded)
     await health.start("127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{health.port}") as client:
@@ -25,6 +25,8 @@ async def test_live_ready_and_metrics() -> None:
             assert (await get("/live"))[0] == 200
             assert await get("/ready") == (503, "waiting for catalogue, partitions\n")
             missing.clear()
+            assert await get("/ready") == (200, "ready, without index\n")
+            degraded.clear()
             assert await get("/ready") == (200, "ready\n")
             status, text = await get("/metrics")
             assert status == 200
