@@ -13,7 +13,7 @@ COUNT := awk -v tty="$$(test -t 1 && echo 1 || echo 0)" ' \
 	/^Collecting/ { n++; if (tty) printf "\r\033[K  %d packages: %s", n, $$2; else if (n % 25 == 0) print "  " n " packages"; fflush() } \
 	/^Installing collected/ { if (tty) printf "\r\033[K"; print "  installing " n " packages"; fflush() }'
 
-.PHONY: help setup java test quality lint format demo test-faults bench bench-encode export-env constraints clean
+.PHONY: help setup java test quality lint format demo test-faults bench bench-env bench-encode export-env constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,10 +63,16 @@ test-faults: setup ## Kill, stop and freeze workers under load; ARGS="--minutes 
 quality: setup ## How well clicks are foretold on large logs, against the bounds; minutes each
 	$(BIN)/pytest -m quality tests/quality $(ARGS)
 
-bench: setup ## One worker beside stock Faust, then users and indexes by themselves
-	$(BIN)/python tests/benchmarks/loop.py $(ARGS)
-	$(BIN)/python tests/benchmarks/user_state.py
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/search.py
+bench: bench-env ## Rates, latencies, peers on this machine; ARGS="--full" for all sizes
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+bench-env: .venv-bench/.set-up ## .venv-bench: the load generator, Quix Streams and Bytewax
+
+.venv-bench/.set-up: tests/benchmarks/peers/requirements.txt | setup
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip --disable-pip-version-check install -q -r tests/benchmarks/peers/requirements.txt
+	.venv-bench/bin/python -m pip --disable-pip-version-check install -q --no-deps -e .
+	touch $@
 
 bench-encode: export-env ## Texts per second, beside fastembed and sentence-transformers
 	.venv-export/bin/python tests/benchmarks/encode.py $(ARGS)
@@ -88,5 +94,5 @@ constraints: ## Pin what a fresh installation resolves to
 	rm -rf .venv-fresh
 
 clean: ## Remove everything that can be made again
-	rm -rf $(VENV) .venv-export .venv-fresh .cache .data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) .venv-bench .venv-export .venv-fresh .cache .data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache demo.json demo.png bench.json

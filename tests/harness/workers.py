@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,9 @@ GRACE = 30.0
 class WorkerProcess:
     """One replica in a process of its own, with a data folder of its own."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, command: Sequence[str] = COMMAND) -> None:
         self.folder = folder
+        self._command = command
         self._environment = environment(settings) | {"STREAM_ENGINE_STREAM__DATA_DIR": str(folder)}
         self._process: subprocess.Popen[bytes] | None = None
         self._left_at: float | None = None
@@ -42,11 +43,17 @@ class WorkerProcess:
         """Whether its process is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None, "never started"
+        return self._process.pid
+
     def start(self) -> None:
         """Start the process; its log goes on where it ended. From the main thread: it dies with the caller's."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "health.port").unlink(missing_ok=True)
-        self._process = spawn(COMMAND, log=self.log, environment=self._environment)
+        self._process = spawn(self._command, log=self.log, environment=self._environment)
         self._left_at = None
         self.frozen = False
 
@@ -100,13 +107,20 @@ class WorkerProcess:
 
 
 @contextmanager
-def cluster(folder: Path, settings: Settings, count: int) -> Iterator[list[WorkerProcess]]:
+def cluster(
+    folder: Path,
+    settings: Settings,
+    count: int,
+    *,
+    command: Sequence[str] = COMMAND,
+    within: float = READY_WITHIN,
+) -> Iterator[list[WorkerProcess]]:
     """Some workers, ready; stopped at the end whatever happens."""
-    workers = [WorkerProcess(folder / f"worker-{number}", settings) for number in range(count)]
+    workers = [WorkerProcess(folder / f"worker-{number}", settings, command) for number in range(count)]
     try:
         for worker in workers:
             worker.start()
-        wait_for(lambda: all(worker.ready() for worker in workers), "workers to be ready", READY_WITHIN)
+        wait_for(lambda: all(worker.ready() for worker in workers), "workers to be ready", within)
         yield workers
     finally:
         for worker in workers:
