@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --no-compile -e '.[dev,demo]' -c deploy/constraints.txt | $(COUNT)
 	@$(MAKE) --no-print-directory java
-	@echo "Kafka's jars and the model"
+	@echo "Kafka's jars, the model, and the loops compiled for this machine"
 	@$(BIN)/stream-engine up --prepare || echo "go on without: see the line above" >&2
 	@touch $@
 

@@ -15,10 +15,10 @@ from stream_engine.items.view import ItemView
 from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.pipeline import Pipeline
 from stream_engine.ranking.quality import Quality
-from stream_engine.ranking.question import question_of
+from stream_engine.ranking.question import Question, question_of
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.sampling import Sampler
-from stream_engine.ranking.taste import Taste, taste_of
+from stream_engine.ranking.taste import tastes_of
 from stream_engine.settings import RankingSettings, UserSettings
 from stream_engine.users import UserState, advance, context, is_counted, space_of
 from stream_engine.vectors import Vector
@@ -64,10 +64,10 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    """An item that was clicked, and what the user was like just before."""
+    """An item that was clicked, and what would have been asked just before."""
 
     item_id: str
-    taste: Taste
+    question: Question
 
 
 class Engine:
@@ -110,8 +110,8 @@ class Engine:
         steps = self._advanced(received, vectors, states)
         lessons = self._lessons(steps)
         last = {step.received.interaction.user_id: step for step in steps}
-        tastes = [self._taste(step.received, step.after) for step in last.values()]
-        found, no_index = await self._candidates([*(lesson.taste for lesson in lessons), *tastes])
+        questions = [self._question(step.received, step.after) for step in last.values()]
+        found, no_index = await self._candidates([*(lesson.question for lesson in lessons), *questions])
         self._learn(lessons, found[: len(lessons)])
         lists = [
             UserOutcome(user_id, step.after, self._answer(step.received, each, now, no_encoder + no_index))
@@ -125,7 +125,7 @@ class Engine:
         vectors, _ = await self._vectors(received)
         steps = self._advanced(received, vectors, states)
         lessons = self._lessons(steps)
-        found, _ = await self._candidates([lesson.taste for lesson in lessons])
+        found, _ = await self._candidates([lesson.question for lesson in lessons])
         self._learn(lessons, found)
         after = {step.received.interaction.user_id: step.after for step in steps}
         return Observed(after, self._updates(steps), announced)
@@ -133,7 +133,7 @@ class Engine:
     async def proposed(self, user_id: str, state: UserState | None, now: float) -> Candidates:
         """What the sources propose to this user and no filter removes, before it is ranked."""
         question = question_of(user_id, state, now, size=self._ranking.size)
-        (found,), _ = await self._candidates([taste_of(self._view, question)])
+        (found,), _ = await self._candidates([question])
         return found
 
     def chosen(self, found: Candidates, *, explore: int | None = None) -> tuple[RecommendedItem, ...]:
@@ -159,7 +159,7 @@ class Engine:
             categories=categories,
             exclude=exclude,
         )
-        (found,), degraded = await self._candidates([taste_of(self._view, question)])
+        (found,), degraded = await self._candidates([question])
         return self._recommendation(found, None, now, degraded)
 
     def _announced(self, received: Sequence[Received]) -> tuple[Item, ...]:
@@ -193,10 +193,10 @@ class Engine:
             steps.append(_Step(each, before, current[user_id]))
         return steps
 
-    def _taste(self, received: Received, state: UserState | None) -> Taste:
-        """What this user is like, as of the click."""
+    def _question(self, received: Received, state: UserState | None) -> Question:
+        """What to ask for this user, as of the click."""
         user_id, time = received.interaction.user_id, received.interaction.timestamp
-        return taste_of(self._view, question_of(user_id, state, time, size=self._ranking.size))
+        return question_of(user_id, state, time, size=self._ranking.size)
 
     def _is_lesson(self, interaction: Interaction) -> bool:
         """Whether it is a choice of an item."""
@@ -212,11 +212,12 @@ class Engine:
                 continue
             self._ranker.notice(interaction, step.before)
             if self._sampler.picks(step.received.source):
-                lessons.append(_Lesson(interaction.item_id or "", self._taste(step.received, step.before)))
+                lessons.append(_Lesson(interaction.item_id or "", self._question(step.received, step.before)))
         return lessons
 
-    async def _candidates(self, tastes: Sequence[Taste]) -> tuple[list[Candidates], tuple[str, ...]]:
+    async def _candidates(self, questions: Sequence[Question]) -> tuple[list[Candidates], tuple[str, ...]]:
         """What may be shown to each, with one round trip to the index for all."""
+        tastes = tastes_of(self._view, questions)
         lookups = [self._pipeline.lookup(taste) for taste in tastes]
         asked = [query for lookup in lookups for query in lookup.queries]
         degraded: tuple[str, ...] = ()

@@ -112,7 +112,7 @@ class UserSettings(Group):
 class StatisticsSettings(Group):
     """What is remembered of an item. Half-lives are seconds of event time."""
 
-    half_lives: tuple[float, ...] = Field((3_600.0, 86_400.0, 7 * 86_400.0, 60 * 86_400.0), min_length=1, max_length=6)
+    half_lives: tuple[float, ...] = Field((3_600.0, 86_400.0, 7 * 86_400.0, 60 * 86_400.0), min_length=1, max_length=4)
     lately: float = Field(14 * 86_400.0, gt=0, description="half-life of recent pairs")
     neighbours: int = Field(128, ge=1, le=400)
     followers: int = Field(32, ge=1, le=100)

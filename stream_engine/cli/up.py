@@ -17,7 +17,7 @@ Port = Annotated[
     int | None, typer.Option(metavar="P", help="The broker's port; without it, a free one, then the same.")
 ]
 
-Prepare = Annotated[bool, typer.Option("--prepare", help="Only fetch what is needed (jars, model), and leave.")]
+Prepare = Annotated[bool, typer.Option("--prepare", help="Only fetch and compile what is needed, and leave.")]
 
 
 def up(

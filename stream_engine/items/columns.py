@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,34 @@ Halves = NDArray[np.float16]
 Times = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 RowNumbers = NDArray[np.int32]
+
+
+class Pairs(NamedTuple):
+    """What compiled loops read of how items go together; half precision as its bits."""
+
+    neighbours: RowNumbers
+    together: NDArray[np.uint16]
+    lately: NDArray[np.uint16]
+    after: NDArray[np.uint16]
+    rarity: Floats
+    clicks: Floats
+    followers: RowNumbers
+    follows: NDArray[np.uint16]
+    followed: Floats
+    similar: RowNumbers
+
+
+class Traits(NamedTuple):
+    """What compiled loops read of the items themselves."""
+
+    codes: NDArray[np.int8]
+    steps: Floats
+    norms: Floats
+    has_vector: Flags
+    clicks: Floats
+    first_click: Times
+    last_click: Times
+    popularity: Floats
 
 
 @dataclass(slots=True)
@@ -44,6 +72,36 @@ class Columns:
     after: Halves  # (n, k)
     followers: RowNumbers  # (n, f)
     follows: Halves  # (n, f)
+
+    @property
+    def pairs(self) -> Pairs:
+        """Views of these arrays."""
+        return Pairs(
+            self.neighbours,
+            self.together.view(np.uint16),
+            self.lately.view(np.uint16),
+            self.after.view(np.uint16),
+            self.rarity,
+            self.clicks,
+            self.followers,
+            self.follows.view(np.uint16),
+            self.followed,
+            self.similar,
+        )
+
+    @property
+    def traits(self) -> Traits:
+        """Views of these arrays."""
+        return Traits(
+            self.codes,
+            self.steps,
+            self.norms,
+            self.has_vector,
+            self.clicks,
+            self.first_click,
+            self.last_click,
+            self.popularity,
+        )
 
     @property
     def bytes_per_row(self) -> int:

@@ -16,6 +16,7 @@ from stream_engine.local.broker import Broker
 from stream_engine.local.jars import ensure_jars, java
 from stream_engine.local.ports import free_port
 from stream_engine.local.supervisor import Supervisor, Worker
+from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import EncoderSettings, Settings, environment
 from stream_engine.streaming.admin import create_or_verify
 
@@ -67,7 +68,9 @@ def running(settings: Settings, *, report: Report) -> Iterator[Stack]:
 
 
 def prepared(settings: Settings, *, report: Report) -> Path:
-    """Fetch what is missing, model and broker; the folder with its jars. BadConfiguration says what to install."""
+    """Fetch and compile what is missing; the folder with the broker's jars. BadConfiguration says what to install."""
+    report("compiling for this machine")
+    warm_up()
     ensure_model(settings.encoder, report=report)
     java()
     return ensure_jars(settings.local.cache_dir, report=report)

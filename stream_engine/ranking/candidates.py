@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
 from stream_engine.index.protocol import Match
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.filters import Removed, allowed
+from stream_engine.ranking.filters import Flags, Removed, allowed
 from stream_engine.ranking.habits import Habits
-from stream_engine.ranking.pool import Scratch
-from stream_engine.ranking.sources import BRIDGE_WIDTH, BRIDGED, BUDGETS, LATELY, SOURCES, STRENGTHS, Source
+from stream_engine.ranking.pool import STRENGTHS, Pool, roomy
+from stream_engine.ranking.sources import BUDGETS, LISTING
 from stream_engine.ranking.taste import Taste
+from stream_engine.ranking.weighing import (
+    BRIDGE_WIDTH,
+    BRIDGED,
+    LATELY,
+    WEIGHING,
+    listed,
+    most_proposed,
+    weigh,
+)
 
 Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
-_STRENGTH: Mapping[str, int] = {name: place for place, name in enumerate(STRENGTHS)}
 _PARTS = tuple(BUDGETS)
 _BIT: Mapping[str, int] = {name: 1 << place for place, name in enumerate(_PARTS)}
+_WEIGHED = np.array([[BUDGETS.get(name, 0), _BIT.get(name, 0)] for name in STRENGTHS], np.int32)
 TRENDING = _BIT["trending"] | _BIT["trending_in_category"]
 _FIRST = ("catalogue", *_PARTS)
 _TOPPED_UP = 400
@@ -48,51 +58,99 @@ class Candidates:
         return [_FIRST[(bits & -bits).bit_length()] for bits in self.parts[positions].tolist()]
 
 
-def gather(
-    view: ItemView,
-    taste: Taste,
-    matches: Sequence[Match],
-    *,
-    habits: Habits,
-    scratch: Scratch,
-    sources: Mapping[str, Source] = SOURCES,
-) -> Candidates:
-    """Candidates enough for the list; fewer only if no more may be shown, seen ones only if all are seen."""
-    view.settle(taste.recent[:LATELY].tolist(), news=NEWS)
-    view.settle(taste.recent[LATELY:].tolist(), news=OLD_NEWS)
-    view.settle(view.columns.similar[taste.recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist(), news=OLD_NEWS)
-    proposals = {name: source(view, taste, matches) for name, source in sources.items()}
-    rows, index = scratch.distinct(
-        np.concatenate([np.zeros(0, np.int64), *(each.rows for each in proposals.values())]), bound=len(view.ids)
-    )
-    keep, removed = allowed(view, taste, rows, habits)
-    strengths = np.zeros((len(STRENGTHS), len(rows)), np.float32)
-    parts = np.zeros(len(rows), np.int32)
+class Listed(NamedTuple):
+    """Rows of some sources one after the other: each source's budget and bit, and where its rows end."""
+
+    rows: NDArray[np.int64]
+    limits: NDArray[np.int32]  # (sources, 3)
+
+
+class Gatherer:
+    """Brings together what the sources propose; keeps the room it needs for that."""
+
+    def __init__(self, view: ItemView, without: Collection[str] = ()) -> None:
+        self._view = view
+        self._weighing = np.array([name not in without for name in WEIGHING])
+        self._listing = {name: source for name, source in LISTING.items() if name not in without}
+        self._pool: Pool | None = None
+
+    def gather(self, taste: Taste, matches: Sequence[Match], habits: Habits) -> Candidates:
+        """Candidates enough for the list; fewer only if no more may be shown, seen ones only if all are seen."""
+        view = self._view
+        self._settle(taste)
+        lists = self._lists(taste, matches)
+        pool, slots = self._pooled(taste, lists)
+        count = int(pool.used[0])
+        rows, strengths = pool.rows[:count], pool.strengths[:count]
+        keep, removed = allowed(view, taste, rows, habits)
+        parts = np.zeros(count, np.int32)
+        _elect(strengths, keep, _WEIGHED, slots, lists.limits, parts)
+        best = np.flatnonzero(parts)
+        if len(best) < taste.question.size:
+            return _topped_up(view, taste, rows, strengths, habits)
+        return Candidates(taste, rows[best], parts[best], strengths[best], removed)
+
+    def _settle(self, taste: Taste) -> None:
+        view, recent = self._view, taste.recent.tolist()
+        view.settle(recent[:LATELY], news=NEWS)
+        view.settle(recent[LATELY:], news=OLD_NEWS)
+        view.settle(view.columns.similar[recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist(), news=OLD_NEWS)
+
+    def _lists(self, taste: Taste, matches: Sequence[Match]) -> Listed:
+        lists = {name: source(self._view, taste, matches) for name, source in self._listing.items()}
+        rows = np.concatenate([np.zeros(0, np.int64), *lists.values()])
+        ends = np.cumsum([len(each) for each in lists.values()])
+        limits = [(BUDGETS[name], _BIT[name], end) for name, end in zip(lists, ends.tolist(), strict=True)]
+        return Listed(rows, np.array(limits, np.int32).reshape(-1, 3))
+
+    def _pooled(self, taste: Taste, lists: Listed) -> tuple[Pool, NDArray[np.int32]]:
+        """Everything proposed, and the slot of each row that was listed."""
+        pairs, heard = self._view.columns.pairs, taste.heard
+        proposals = most_proposed(pairs, heard) + len(lists.rows)
+        pool = self._pool = roomy(self._pool, items=len(self._view.ids), proposals=proposals)
+        pool.used[0] = 0
+        weigh(pairs, heard, self._weighing, pool)
+        slots = np.empty(len(lists.rows), np.int32)
+        listed(lists.rows, pool, slots)
+        return pool, slots
+
+
+@compiled
+def _elect(
+    strengths: Strengths,
+    keep: Flags,
+    weighed: NDArray[np.int32],
+    slots: NDArray[np.int32],
+    lists: NDArray[np.int32],
+    parts: NDArray[np.int32],
+) -> None:
+    """Give each row the bits of the parts that have it among their best: the strongest, or the first in a list."""
+    strongest = np.empty(len(keep), np.float32)
+    for kind in range(len(weighed)):
+        budget, bit = weighed[kind]
+        count = 0
+        for at in range(len(keep) if budget else 0):
+            if keep[at] and strengths[at, kind] > 0:
+                strongest[count] = strengths[at, kind]
+                count += 1
+        least = np.float32(0.0)
+        if count > budget:
+            least = np.partition(strongest[:count], count - budget)[count - budget]
+        for at in range(len(keep) if budget else 0):
+            if budget and keep[at] and strengths[at, kind] > 0 and strengths[at, kind] >= least:
+                parts[at] |= bit
+                budget -= 1
     start = 0
-    for name, proposal in proposals.items():
-        places = index[start : start + len(proposal.rows)]
-        start += len(places)
-        if not proposal.weights:
-            parts[places[keep[places]][: BUDGETS[name]]] |= _BIT[name]
-        for strength, weights in proposal.weights.items():
-            total = np.bincount(places[: len(weights)], weights, len(rows))
-            strengths[_STRENGTH[strength]] = total
-            if strength in BUDGETS:
-                parts[_best(np.where(keep, total, 0.0), BUDGETS[strength])] |= _BIT[strength]
-    best = np.flatnonzero(parts)
-    if len(best) < taste.question.size:
-        return _topped_up(view, taste, rows, strengths, habits)
-    return Candidates(taste, rows[best], parts[best], strengths[:, best].T, removed)
+    for at in range(len(lists)):
+        budget, bit, end = lists[at]
+        for slot in slots[start:end]:
+            if budget and slot >= 0 and keep[slot]:
+                parts[slot] |= bit
+                budget -= 1
+        start = end
 
 
-def _best(strengths: NDArray[Any], budget: int) -> NDArray[np.intp]:
-    """Where the `budget` strongest are, of those that have any strength."""
-    if np.count_nonzero(strengths) > budget:
-        return strengths.argpartition(-budget)[-budget:]
-    return np.flatnonzero(strengths)
-
-
-def _topped_up(view: ItemView, taste: Taste, rows: Rows, strengths: NDArray[np.float32], habits: Habits) -> Candidates:
+def _topped_up(view: ItemView, taste: Taste, rows: Rows, strengths: Strengths, habits: Habits) -> Candidates:
     """From the whole catalogue: unseen ones if there are any, most popular first."""
     everything = view.all_rows()
     keep, removed = allowed(view, taste, everything, habits)
@@ -103,5 +161,5 @@ def _topped_up(view: ItemView, taste: Taste, rows: Rows, strengths: NDArray[np.f
     chosen = left[popular[:_TOPPED_UP]]
     place = {row: position for position, row in enumerate(rows.tolist())}
     found = [place.get(row, -1) for row in chosen.tolist()]
-    padded = np.concatenate([strengths, np.zeros((len(strengths), 1), np.float32)], axis=1)
-    return Candidates(taste, chosen, np.zeros(len(chosen), np.int32), padded[:, found].T, removed)
+    padded = np.concatenate([strengths, np.zeros((1, len(STRENGTHS)), np.float32)])
+    return Candidates(taste, chosen, np.zeros(len(chosen), np.int32), padded[found], removed)

@@ -7,10 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
+from stream_engine.items.columns import Traits
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import Candidates
-from stream_engine.ranking.sources import STRENGTHS
+from stream_engine.ranking.pool import STRENGTHS
 from stream_engine.ranking.taste import LIKENESS, Taste, likeness
+from stream_engine.ranking.weighing import Heard
 
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
 TIMES = ("age", "idle", "had_ago")
@@ -27,83 +30,103 @@ Facts = NDArray[np.float32]  # (len(FACTS),)
 # strengths below which little matters: logarithms are about proportional there
 _GRAINS = np.array([1.0 if name == "again" else 0.01 for name in STRENGTHS], np.float32)
 _AGAIN = STRENGTHS.index("again")
-_STRENGTHS = slice(0, len(STRENGTHS))
-_POPULARITY = slice(_STRENGTHS.stop, _STRENGTHS.stop + len(POPULARITY))
-_AGE, _IDLE, _HAD_AGO = range(_POPULARITY.stop, _POPULARITY.stop + len(TIMES))
-_LOGS = _HAD_AGO + 1
-_TEXT = slice(_LOGS, _LOGS + len(LIKENESS))
+_POPULAR = len(STRENGTHS)  # the first of these features, and so on
+_AGE, _IDLE, _HAD_AGO = range(_POPULAR + len(POPULARITY), _POPULAR + len(POPULARITY) + len(TIMES))
+_TEXT = slice(_HAD_AGO + 1, _HAD_AGO + 1 + len(LIKENESS))
 _HAD_BEFORE, _NEVER = range(_TEXT.stop, _TEXT.stop + 2)
-_COMPARED = [FEATURES.index(name) for name in COMPARED]
-_BEHIND = slice(len(_OWN), None)
+_COMPARED = np.array([FEATURES.index(name) for name in COMPARED])
+_BEHIND = len(_OWN)
 _HOUR, _WEEK, _YEAR = 3_600.0, 604_800.0, 31_536_000.0
 _RECENT = 10  # items whose kind is told
+_NO_TEXT = FACTS.index("no_text")
 
 
 def features_of(view: ItemView, found: Candidates) -> Features:
     """One line a candidate, in the order of FEATURES, most numbers between 0 and 3."""
-    columns, rows, taste = view.columns, found.rows, found.taste
-    clicked = columns.clicks[rows] > 0
-    idle = np.maximum(taste.question.now - columns.last_click[rows], 0.0)
+    taste, rows = found.taste, found.rows
     table = np.empty((len(rows), len(FEATURES)), np.float32)
-    np.divide(found.strengths, _GRAINS, out=table[:, _STRENGTHS])
-    table[:, _POPULARITY] = popularity(view, rows, idle)
-    table[:, _AGE] = np.maximum(taste.question.now - columns.first_click[rows], 0.0) * (clicked / _HOUR)
-    table[:, _IDLE] = idle * (clicked / _HOUR)
-    had = np.flatnonzero(found.strengths[:, _AGAIN])
-    table[:, [_HAD_AGO, _HAD_BEFORE]] = 0.0
-    table[had, _HAD_AGO] = _had_ago(taste, rows[had]) / _HOUR
-    logs = table[:, :_LOGS]
-    np.log1p(logs, out=logs)
-    logs *= 0.5
     table[:, _TEXT] = likeness(view, taste, rows)
-    table[had, _HAD_BEFORE] = (rows[had, None] == taste.left).any(axis=1)
-    table[:, _NEVER] = ~clicked
-    compared = table[:, _COMPARED]
-    table[:, _BEHIND] = compared - compared.max(axis=0, initial=-np.inf)
+    half_lives = np.array(view.settings.half_lives, np.float32)
+    traits = view.columns.traits
+    _tell(traits, half_lives, taste.heard, taste.ages, taste.question.now, rows, found.strengths, table)
     return table
 
 
-def popularity(view: ItemView, rows: Rows, idle: NDArray[np.float64]) -> Features:
-    """Clicks decayed to now, one column a half-life."""
-    ages = -idle.astype(np.float32)[:, None] / np.array(view.settings.half_lives, np.float32)
-    counts: Features = view.columns.popularity[rows] * np.exp2(ages)
-    return counts
+@compiled
+def _tell(
+    traits: Traits,
+    half_lives: NDArray[np.float32],
+    heard: Heard,
+    ages: NDArray[np.float64],
+    now: float,
+    rows: Rows,
+    strengths: NDArray[np.float32],
+    table: Features,
+) -> None:
+    """Everything but the likeness, and how far each is behind the best."""
+    best = np.full(len(_COMPARED), -np.inf, np.float32)
+    longest = 0.0  # where only a hash is left, it was had as long ago as anything that is remembered
+    for age in ages:
+        longest = max(longest, age)
+    for at in range(len(rows)):
+        row, line = rows[at], table[at]
+        clicked = traits.clicks[row] > 0
+        idle = max(now - traits.last_click[row], 0.0)
+        for kind in range(len(_GRAINS)):
+            line[kind] = _logs(strengths[at, kind] / _GRAINS[kind])
+        for span in range(len(POPULARITY)):
+            line[_POPULAR + span] = 0.0
+            if span < len(half_lives):
+                left_over = np.float32(2.0) ** -(np.float32(idle) / half_lives[span])
+                line[_POPULAR + span] = _logs(traits.popularity[row, span] * left_over)
+        line[_AGE] = _logs(max(now - traits.first_click[row], 0.0) / _HOUR) if clicked else 0.0
+        line[_IDLE] = _logs(idle / _HOUR) if clicked else 0.0
+        line[_HAD_AGO] = line[_HAD_BEFORE] = 0.0
+        line[_NEVER] = 0.0 if clicked else 1.0
+        if strengths[at, _AGAIN] > 0:
+            line[_HAD_AGO] = _logs(_had_ago(row, heard, ages, longest) / _HOUR)
+            line[_HAD_BEFORE] = 1.0 if (heard.left == row).any() else 0.0
+        for place in range(len(_COMPARED)):
+            best[place] = max(best[place], line[_COMPARED[place]])
+    for at in range(len(rows)):
+        for place in range(len(_COMPARED)):
+            table[at, _BEHIND + place] = table[at, _COMPARED[place]] - best[place]
 
 
-def _had_ago(taste: Taste, rows: Rows) -> NDArray[np.float64]:
-    """Seconds since this user had each; where only a hash is left, as long ago as anything that is remembered."""
-    same = rows[:, None] == taste.had
-    ages: NDArray[np.float64] = np.maximum(taste.ages, 0.0)
-    seconds: NDArray[np.float64] = np.where(same.any(axis=1), same @ ages, ages.max(initial=0.0))
-    return seconds
+@compiled
+def _had_ago(row: int, heard: Heard, ages: NDArray[np.float64], default: float) -> float:
+    """Seconds since this user had it."""
+    for place in range(len(heard.had)):
+        if heard.had[place] == row:
+            return max(float(ages[place]), 0.0)
+    return default
 
 
-def _logs(values: NDArray[np.floating], grain: float) -> NDArray[np.floating]:
-    """Heavy tails tamed: about proportional below the grain, growing by one half for each e-fold above it."""
-    logs: NDArray[np.floating] = np.log1p(values / grain) * 0.5
-    return logs
+@compiled
+def _logs(value: float) -> float:
+    """Heavy tails tamed: about proportional below 1, growing by one half for each e-fold above it."""
+    return 0.5 * math.log1p(value) if value > 0 else 0.0
 
 
 def facts_of(view: ItemView, taste: Taste) -> Facts:
     """What kind of moment this is for the user, and what kind of items they had."""
-    clicks, gap = taste.question.interactions, min(taste.since, _YEAR)
-    columns, recent = view.columns, taste.recent[:_RECENT]
-    popular = _logs(columns.popularity[recent, -2], 1.0)
-    ages = _logs(np.maximum(taste.question.now - columns.first_click[recent], 0.0), _HOUR)
-    none = not len(recent)
-    return np.array(
-        [
-            clicks < 3,
-            3 <= clicks < 10,
-            clicks >= 10,
-            gap < _HOUR,
-            gap > _WEEK,
-            not len(taste.probes),
-            0.5 * math.log1p(clicks),
-            0.5 * math.log1p(gap / _HOUR),
-            0.0 if none else popular[0],
-            0.0 if none else popular.mean(),
-            0.0 if none else ages.mean(),
-        ],
-        np.float32,
-    )
+    facts = np.zeros(len(FACTS), np.float32)
+    question = taste.question
+    _state_facts(view.columns.traits, question.interactions, taste.since, taste.recent[:_RECENT], question.now, facts)
+    facts[_NO_TEXT] = not len(taste.probes)
+    return facts
+
+
+@compiled
+def _state_facts(traits: Traits, clicks: int, since: float, recent: Rows, now: float, facts: Facts) -> None:
+    """In the order of FACTS; what is popular is so by the last half-life but one."""
+    gap, span = min(since, _YEAR), max(traits.popularity.shape[1] - 2, 0)
+    facts[0], facts[1], facts[2] = clicks < 3, 3 <= clicks < 10, clicks >= 10
+    facts[3], facts[4] = gap < _HOUR, gap > _WEEK
+    facts[6], facts[7] = _logs(float(clicks)), _logs(gap / _HOUR)
+    for place in range(len(recent)):
+        popular = _logs(float(traits.popularity[recent[place], span]))
+        if place == 0:
+            facts[8] = popular
+        facts[9] += popular / len(recent)
+        facts[10] += _logs(max(now - traits.first_click[recent[place]], 0.0) / _HOUR) / len(recent)

@@ -12,10 +12,9 @@ from stream_engine.errors import BadConfiguration
 from stream_engine.events import RecommendedItem
 from stream_engine.index.protocol import Match, Query
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.candidates import Candidates, gather
+from stream_engine.ranking.candidates import Candidates, Gatherer
 from stream_engine.ranking.features import FEATURES, facts_of, features_of
 from stream_engine.ranking.filters import allowed
-from stream_engine.ranking.pool import Scratch
 from stream_engine.ranking.quality import TOP, Quality, judged
 from stream_engine.ranking.ranker import Ranker, Sample
 from stream_engine.ranking.reasons import reasons_of
@@ -47,8 +46,7 @@ class Pipeline:
         self._view = view
         self._ranker = ranker
         self._settings = settings
-        self._sources = {name: source for name, source in SOURCES.items() if name not in settings.without}
-        self._scratch = Scratch()
+        self._gatherer = Gatherer(view, settings.without)
         self.quality = Quality()
 
     def lookup(self, taste: Taste) -> Lookup:
@@ -72,14 +70,7 @@ class Pipeline:
         """What may be shown; `matches` answers the lookup."""
         if lookup.about is not None and matches[0]:
             self._view.remember_similar(lookup.about, self._view.rows(match.item_id for match in matches[0]))
-        return gather(
-            self._view,
-            taste,
-            _in_turn(matches),
-            sources=self._sources,
-            habits=self._ranker.habits,
-            scratch=self._scratch,
-        )
+        return self._gatherer.gather(taste, _in_turn(matches), self._ranker.habits)
 
     def _unexplored(self, taste: Taste) -> int | None:
         """The last item, if its neighbours by text were found in a much smaller catalogue or never."""

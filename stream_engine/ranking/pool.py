@@ -1,26 +1,32 @@
-"""Rows proposed many times over, each brought down to one place, without sorting."""
+"""Rows proposed many times over, brought down to one place each, with how strong every source finds it."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_engine.items.view import Rows
+STRENGTHS = ("together", "with_last", "lately", "after", "follows", "bridge", "again")
 
 
-class Scratch:
-    """Numbers rows in time proportional to how many are given, whatever the catalogue; not for two threads."""
+class Pool(NamedTuple):
+    """Room for the proposals of one question at a time; not for two threads."""
 
-    def __init__(self) -> None:
-        self._place = np.zeros(1, np.int32)
+    place: NDArray[np.int32]  # by row of the catalogue: where it stands in `rows`, -1 where it was not proposed
+    rows: NDArray[np.int64]
+    strengths: NDArray[np.float32]  # (n, len(STRENGTHS))
+    used: NDArray[np.int64]  # (1,) how many of `rows`
 
-    def distinct(self, rows: Rows, *, bound: int) -> tuple[Rows, NDArray[np.int32]]:
-        """The distinct rows, and for each given row its index among them; all are below `bound`, at least -1."""
-        if len(self._place) <= bound:
-            self._place = np.zeros(bound * 3 // 2 + 1, np.int32)
-        place = self._place  # never cleared: only what was just written is read; row -1 has the last place
-        order = np.arange(len(rows), dtype=np.int32)
-        place[rows] = order
-        kept = rows[place[rows] == order]
-        place[kept] = order[: len(kept)]
-        return kept, place[rows]
+
+def roomy(pool: Pool | None, *, items: int, proposals: int) -> Pool:
+    """The pool itself if it has room for so many rows of such a catalogue, else a larger one; both are empty."""
+    if pool is not None and len(pool.place) >= items and len(pool.rows) >= proposals:
+        return pool
+    items, proposals = items * 3 // 2 + 1, proposals * 3 // 2 + 1
+    return Pool(
+        np.full(items, -1, np.int32),
+        np.zeros(proposals, np.int64),
+        np.zeros((proposals, len(STRENGTHS)), np.float32),
+        np.zeros(1, np.int64),
+    )

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
 from stream_engine.events import Interaction
 from stream_engine.ranking.features import COMPARED, FACTS, FEATURES, Facts, Features
 from stream_engine.ranking.habits import Habits, noticed
@@ -48,8 +49,8 @@ START: Mapping[str, float] = {
 }
 
 
-_COMPARED = [FEATURES.index(name) for name in COMPARED]
-_BEHIND = [FEATURES.index(f"{name}_behind") for name in COMPARED]
+_COMPARED = np.array([FEATURES.index(name) for name in COMPARED])
+_BEHIND = np.array([FEATURES.index(f"{name}_behind") for name in COMPARED])
 
 
 class Sample(NamedTuple):
@@ -58,6 +59,15 @@ class Sample(NamedTuple):
     table: Features
     facts: Facts
     answer: int
+
+
+class _Net(NamedTuple):
+    """The weights as one moment's candidates meet them."""
+
+    w: NDArray[np.float32]  # of the linear part
+    a: NDArray[np.float32]  # (features, HIDDEN)
+    start: NDArray[np.float32]  # of the units: what the facts give
+    v: NDArray[np.float32]
 
 
 class _Wire(msgspec.Struct, array_like=True):
@@ -111,21 +121,22 @@ class Ranker:
 
     def scores(self, table: Features, facts: Facts) -> Scores:
         """One finite score a line."""
-        w, _, _, v = self._now
-        table = _tamed(table)
-        return table @ w + self._hidden(table, facts) @ v
+        scores = np.empty(len(table), np.float32)
+        _score(table, self._net(facts), scores)
+        return scores
 
     def shares(self, table: Features, facts: Facts) -> Features:
         """What each feature adds to each line's score, same shape; the units that are on pass shares through.
 
         Being behind the best is the feature itself but for a number that is the same for all, so it counts there.
         """
-        w, a, _, v = self._now
-        table = _tamed(table)
-        slopes = w + ((self._hidden(table, facts) > 0) * v) @ a[:, : table.shape[1]]
-        slopes[:, _COMPARED] += slopes[:, _BEHIND]
-        slopes[:, _BEHIND] = 0.0
-        return table * slopes
+        shares = np.empty_like(table)
+        _share(table, self._net(facts), shares)
+        return shares
+
+    def _net(self, facts: Facts) -> _Net:
+        w, a, b, v = self._now
+        return _Net(w, np.ascontiguousarray(a[:, : len(w)].T), a[:, len(w) :] @ _tamed(facts) + b, v)
 
     def learn(self, sample: Sample) -> None:
         """Learn from this sample, and again from a few old ones."""
@@ -223,6 +234,60 @@ class Ranker:
         ends = np.cumsum(self._sizes)
         w, a, b, v = (flat[end - size : end] for size, end in zip(self._sizes, ends, strict=True))
         return [w, a.reshape(HIDDEN, -1), b, v]
+
+
+@compiled
+def _score(table: Features, net: _Net, scores: Scores) -> None:
+    """w·f + v·relu(A'f + start) for every line f."""
+    units = np.empty(HIDDEN, np.float32)
+    for at in range(len(table)):
+        score = _fill(units, table[at], net)
+        for unit in range(HIDDEN):
+            score += net.v[unit] * max(units[unit], np.float32(0.0))
+        scores[at] = score
+
+
+@compiled
+def _share(table: Features, net: _Net, shares: Features) -> None:
+    """The slope of the score in each feature, times the feature."""
+    units = np.empty(HIDDEN, np.float32)
+    slopes = np.empty(len(net.w), np.float32)
+    for at in range(len(table)):
+        _fill(units, table[at], net)
+        for feature in range(len(slopes)):
+            slopes[feature] = net.w[feature]
+            for unit in range(HIDDEN):
+                if units[unit] > 0:
+                    slopes[feature] += net.v[unit] * net.a[feature, unit]
+        for place in range(len(_COMPARED)):
+            slopes[_COMPARED[place]] += slopes[_BEHIND[place]]
+            slopes[_BEHIND[place]] = 0.0
+        for feature in range(len(slopes)):
+            shares[at, feature] = _tame(table[at, feature]) * slopes[feature]
+
+
+@compiled
+def _fill(units: NDArray[np.float32], line: NDArray[np.float32], net: _Net) -> np.float32:
+    """Put into the units what they are before they are cut off at zero; returns the linear part of the score."""
+    linear = np.float32(0.0)
+    units[:] = net.start
+    for feature in range(len(line)):
+        value = _tame(line[feature])
+        if value != 0:
+            linear += value * net.w[feature]
+            for unit in range(HIDDEN):
+                units[unit] += value * net.a[feature, unit]
+    return linear
+
+
+@compiled
+def _tame(value: np.float32) -> np.float32:
+    """No NaN, nothing beyond LARGEST."""
+    if value > LARGEST:
+        return np.float32(LARGEST)
+    if value < -LARGEST:
+        return np.float32(-LARGEST)
+    return value if value == value else np.float32(0.0)  # noqa: PLR0124 - NaN
 
 
 def _tamed(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,18 +8,20 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
 from stream_engine.events import Reason, ReasonKind
+from stream_engine.items.columns import Pairs, Traits
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import TRENDING, Candidates
 from stream_engine.ranking.features import FEATURES, Features
-from stream_engine.ranking.sources import STRENGTHS
+from stream_engine.ranking.pool import STRENGTHS
 
 MOST = 2
 LEAST_SHARE = 0.1
 LEAST_ALIKE = 0.2  # centred cosine
 NAMED = 10  # of the recent items: those that a reason may name
 KINDS: Sequence[ReasonKind] = get_args(ReasonKind)
-_KIND: Mapping[ReasonKind, int] = {kind: place for place, kind in enumerate(KINDS)}
+_TOGETHER, _SIMILAR, _FOLLOWS, _TRENDING, _NEW, _AGAIN = range(len(KINDS))
 KIND_OF: Mapping[str, ReasonKind] = {
     "together": "clicked_together",
     "with_last": "clicked_together",
@@ -38,8 +40,9 @@ KIND_OF: Mapping[str, ReasonKind] = {
     "again": "again",
     "had_before": "again",
 }
-_GROUPS = np.array([[KIND_OF.get(name) == kind for kind in KINDS] for name in FEATURES], np.float32)
-_AGAIN = STRENGTHS.index("again")
+_KIND_OF = np.array([KINDS.index(KIND_OF[name]) if name in KIND_OF else -1 for name in FEATURES])
+_HAD = STRENGTHS.index("again")
+_BUCKETS = 1_024
 NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it holds and speaks of no other item
 
 
@@ -47,67 +50,109 @@ def reasons_of(
     view: ItemView, found: Candidates, positions: Sequence[int], shares: Features
 ) -> list[tuple[Reason, ...]]:
     """For each candidate at most two reasons that hold, strongest first; `shares`: what features add to the score."""
-    gains = np.maximum(shares, 0.0) @ _GROUPS
-    gains /= np.maximum(gains.sum(axis=1, keepdims=True), 1e-12)
     witnesses = _witnesses(view, found, positions)
-    gains[witnesses == NOBODY] = 0.0
-    strongest = np.argsort(-gains, axis=1, kind="stable")[:, :MOST]
+    kinds = np.full((len(witnesses), MOST), -1)
+    parts = np.zeros((len(witnesses), MOST))
+    _pick(shares, _KIND_OF, witnesses, kinds, parts)
     ids = view.ids
-    told = []
-    for best, parts, named in zip(
-        strongest.tolist(), gains.astype(np.float64).round(3).tolist(), witnesses.tolist(), strict=True
-    ):
-        told.append(
-            tuple(
-                [
-                    Reason(KINDS[kind], None if named[kind] < 0 else ids[named[kind]], parts[kind])
-                    for kind in best
-                    if parts[kind] >= LEAST_SHARE
-                ]
-            )
+    return [
+        tuple(
+            [
+                Reason(KINDS[kind], None if named[kind] < 0 else ids[named[kind]], round(part, 3))
+                for kind, part in zip(best, told, strict=True)
+                if kind >= 0
+            ]
         )
-    return told
+        for best, told, named in zip(kinds.tolist(), parts.tolist(), witnesses.tolist(), strict=True)
+    ]
+
+
+@compiled
+def _pick(
+    shares: Features,
+    kind_of: NDArray[np.int64],
+    witnesses: NDArray[np.int64],
+    kinds: NDArray[np.int64],
+    parts: NDArray[np.float64],
+) -> None:
+    """For each line the kinds that hold and their parts of all gains, the greatest first, and none too small."""
+    gains = np.empty(witnesses.shape[1], np.float64)
+    for at in range(len(shares)):
+        gains[:] = 0.0
+        for feature in range(len(kind_of)):
+            if kind_of[feature] >= 0:
+                gains[kind_of[feature]] += max(shares[at, feature], np.float32(0.0))
+        total = max(gains.sum(), 1e-12)
+        for place in range(kinds.shape[1]):
+            best = -1
+            for kind in range(len(gains)):
+                holds = witnesses[at, kind] != NOBODY and gains[kind] >= LEAST_SHARE * total
+                if holds and (best < 0 or gains[kind] > gains[best]):
+                    best = kind
+            if best >= 0:
+                kinds[at, place], parts[at, place] = best, gains[best] / total
+                gains[best] = -1.0
 
 
 def _witnesses(view: ItemView, found: Candidates, positions: Sequence[int]) -> NDArray[np.int64]:
     """The row of the user's item that a reason speaks of, shape (candidates, kinds)."""
-    columns, taste, rows = view.columns, found.taste, found.rows[positions]
-    recent = taste.recent[:NAMED]
-    clicked = columns.clicks[rows] > 0
+    columns, recent, rows = view.columns, found.taste.recent[:NAMED], found.rows[positions]
     witnesses = np.full((len(rows), len(KINDS)), NOBODY)
-    witnesses[found.parts[positions] & TRENDING > 0, _KIND["trending"]] = ANYBODY
-    witnesses[~clicked, _KIND["new"]] = ANYBODY
-    witnesses[found.strengths[positions, _AGAIN] > 0, _KIND["again"]] = ANYBODY
+    witnesses[found.parts[positions] & TRENDING > 0, _TRENDING] = ANYBODY
+    witnesses[columns.clicks[rows] == 0, _NEW] = ANYBODY
+    witnesses[found.strengths[positions, _HAD] > 0, _AGAIN] = ANYBODY
     if len(recent) and len(rows):
-        witnesses[:, _KIND["clicked_together"]] = _strongest(recent, _pair_weights(view, recent, rows), 0.0)
-        witnesses[:, _KIND["similar_to"]] = _strongest(recent, _cosines(view, recent, rows), LEAST_ALIKE)
-        follows = (rows[:, None] == columns.followers[recent[0]]).any(axis=1)
-        witnesses[follows, _KIND["follows"]] = recent[0]
+        _find_pairs(columns.pairs, columns.together[recent].astype(np.float32), recent, rows, witnesses)
+        _find_alike(columns.traits, view.space.mean, recent, rows, witnesses)
     return witnesses
 
 
-def _pair_weights(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float32]:
-    """How often each candidate was clicked together with each recent item, shape (recent, candidates)."""
-    columns = view.columns
-    near = columns.neighbours[recent]
-    candidate, place = divmod(np.flatnonzero(rows.astype(near.dtype)[:, None] == near.ravel()), near.size)
-    voice = place // near.shape[1]
-    weights = np.zeros((len(recent), len(rows)), np.float32)
-    weights[voice, candidate] = columns.together[recent].ravel()[place] * columns.rarity[recent[voice]]
-    return weights
+@compiled
+def _find_pairs(
+    pairs: Pairs, together: NDArray[np.float32], recent: Rows, rows: Rows, witnesses: NDArray[np.int64]
+) -> None:
+    """The recent item each candidate was clicked together with most, and the last item if it follows that."""
+    strongest = np.zeros(len(rows), np.float32)
+    maybe = np.zeros(_BUCKETS, np.bool_)  # most neighbours are none of these: seen at a glance
+    for row in rows:
+        maybe[row % _BUCKETS] = True
+    for voice in range(len(recent)):
+        for place in range(together.shape[1]):
+            neighbour = pairs.neighbours[recent[voice], place]
+            if neighbour < 0 or not maybe[neighbour % _BUCKETS]:
+                continue
+            weight = together[voice, place] * pairs.rarity[recent[voice]]
+            for at in range(len(rows)):
+                if rows[at] == neighbour and weight > strongest[at]:
+                    strongest[at] = weight
+                    witnesses[at, _TOGETHER] = recent[voice]
+    for follower in pairs.followers[recent[0]]:
+        for at in range(len(rows)):
+            if rows[at] == follower:
+                witnesses[at, _FOLLOWS] = recent[0]
 
 
-def _cosines(view: ItemView, recent: Rows, rows: Rows) -> NDArray[np.float32]:
-    """How alike the texts are, past what all texts of the catalogue have in common, shape (recent, candidates)."""
-    both = np.concatenate([recent, rows])
-    centred = view.vectors(both) - view.space.mean
-    centred *= view.columns.has_vector[both, None]
-    centred /= np.sqrt(np.einsum("ij,ij->i", centred, centred) + 1e-12)[:, None]
-    cosines: NDArray[np.float32] = centred[: len(recent)] @ centred[len(recent) :].T
-    return cosines
-
-
-def _strongest(recent: Rows, weights: NDArray[np.float32], least: float) -> NDArray[np.int64]:
-    """Of each column of (recent, candidates) the recent row with the greatest weight above the least."""
-    best = weights.argmax(axis=0)
-    return np.where(weights[best, np.arange(len(best))] > least, recent[best], NOBODY)
+@compiled
+def _find_alike(
+    traits: Traits, mean: NDArray[np.float32], recent: Rows, rows: Rows, witnesses: NDArray[np.int64]
+) -> None:
+    """The recent item whose text is most like the candidate's, past what all texts of the catalogue have in common."""
+    both = np.concatenate((recent, rows))
+    centred = np.zeros((len(both), len(mean)), np.float32)
+    for at in range(len(both)):
+        if traits.has_vector[both[at]]:
+            square = np.float32(1e-12)
+            for component in range(len(mean)):
+                value = np.float32(traits.codes[both[at], component]) * traits.steps[both[at]] - mean[component]
+                centred[at, component] = value
+                square += value * value
+            centred[at] /= np.sqrt(square)
+    for at in range(len(rows)):
+        best = np.float32(LEAST_ALIKE)
+        for voice in range(len(recent)):
+            cosine = np.float32(0.0)
+            for component in range(len(mean)):
+                cosine += centred[voice, component] * centred[len(recent) + at, component]
+            if cosine > best:
+                best = cosine
+                witnesses[at, _SIMILAR] = recent[voice]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
+
 Positions = NDArray[np.int64]
 POOL = 2  # times the list's size: as far down as a more varied item may come from
 
@@ -27,16 +29,26 @@ def diverse(
     span = float(scores[pool[0]] - scores[pool[-1]]) or 1.0
     worth = (1 - diversity) * (scores[pool] - scores[pool[-1]]) / span
     rows = vectors(pool)
-    alike = rows @ rows.T
-    alike *= -diversity
-    worst = np.zeros(len(pool), np.float32)  # penalty for what is most alike among the chosen
-    chosen: list[int] = []
-    for _ in range(count):
-        pick = int((worth + worst).argmax())
-        chosen.append(pick)
-        worth[pick] = -np.inf
-        np.minimum(worst, alike[pick], out=worst)
-    return [int(position) for position in pool[chosen]]
+    chosen: list[int] = pool[_greedy(worth, np.float32(diversity) * (rows @ rows.T), count)].tolist()
+    return chosen
+
+
+@compiled
+def _greedy(worth: NDArray[np.float32], alike: NDArray[np.float32], count: int) -> Positions:
+    """One after the other what is worth most, less how alike it is to the most alike of those before."""
+    penalty = np.zeros(len(worth), np.float32)
+    chosen = np.empty(count, np.int64)
+    for place in range(count):
+        best = -1
+        for at in range(len(worth)):
+            free = penalty[at] < np.inf
+            if free and (best < 0 or worth[at] - penalty[at] > worth[best] - penalty[best]):
+                best = at
+        chosen[place] = best
+        for at in range(len(worth)):
+            penalty[at] = max(penalty[at], alike[best, at])
+        penalty[best] = np.inf
+    return chosen
 
 
 def explored(chosen: list[int], scores: NDArray[np.float32], fresh: NDArray[np.bool_], *, place: int) -> list[int]:

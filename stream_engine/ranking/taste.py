@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
+from stream_engine.items.columns import Traits
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.question import Question
+from stream_engine.ranking.weighing import Heard
 from stream_engine.vectors import Matrix
 
 VOICES = 20  # items of the history that speak
@@ -32,9 +36,31 @@ class Taste:
     voices: Floats  # their weights
     probes: Matrix  # (0 or 2 + interests, d)
 
+    @property
+    def heard(self) -> Heard:
+        """What the sources hear of it."""
+        return Heard(self.recent, self.voices, self.had, self.counts, self.left)
+
 
 def taste_of(view: ItemView, question: Question) -> Taste:
-    """What the view knows of this user's items; an item speaks as it was met last."""
+    """What the view knows of this user's items."""
+    (taste,) = tastes_of(view, [question])
+    return taste
+
+
+def tastes_of(view: ItemView, questions: Sequence[Question]) -> list[Taste]:
+    """What the view knows of each user's items; an item speaks as it was met last."""
+    tastes = [_without_probes(view, question) for question in questions]
+    sums = [_sums(view, taste) for taste in tastes]
+    probes = view.space.probes(np.concatenate(sums)) if sums else np.zeros((0, 0), np.float32)
+    ends = np.cumsum([len(each) for each in sums]).tolist()
+    return [
+        replace(taste, probes=probes[end - len(each) : end])
+        for taste, each, end in zip(tastes, sums, ends, strict=True)
+    ]
+
+
+def _without_probes(view: ItemView, question: Question) -> Taste:
     counts: dict[int, int] = {}
     times: list[int] = []
     speaking: list[int] = []
@@ -50,8 +76,6 @@ def taste_of(view: ItemView, question: Question) -> Taste:
         times.append(time)
         if liked and len(speaking) < VOICES:
             speaking.append(row)
-    recent = np.array(speaking, np.int64)
-    voices = _FADING[: len(recent)]
     return Taste(
         question=question,
         had=np.array(list(counts), np.int64),
@@ -59,36 +83,74 @@ def taste_of(view: ItemView, question: Question) -> Taste:
         counts=np.array(list(counts.values()), np.float32),
         ages=question.now - np.array(times, np.float64),
         since=max(question.now - question.times[0], 0.0) if question.times else float("inf"),
-        recent=recent,
-        voices=voices,
-        probes=_probes(view, question.interests, recent, voices),
+        recent=np.array(speaking, np.int64),
+        voices=_FADING[: len(speaking)],
+        probes=np.zeros((0, 0), np.float32),
     )
 
 
-def likeness(view: ItemView, taste: Taste, rows: Rows) -> Floats:
-    """Cosines to the profile, to the last item, and to the nearest interest, shape (n, 3); 0 where there is no text."""
+def likeness(view: ItemView, taste: Taste, rows: Rows, *, probes: int | None = None) -> Floats:
+    """Cosines to the profile, to the last item, and to the nearest interest, shape (n, 3); 0 where there is no text.
+
+    With `probes`, only so many of them are compared.
+    """
     if not len(taste.probes):
         return np.zeros((len(rows), len(LIKENESS)), np.float32)
-    columns = view.columns
-    # (steps * codes - mean) @ probe / norm, without a pass over the vectors for each operation
-    dots = columns.codes[rows].astype(np.float32) @ taste.probes.T * columns.steps[rows, None]
-    every = (dots - taste.probes @ view.space.mean) * (columns.has_vector[rows] / columns.norms[rows])[:, None]
-    interest = every[:, 2:].max(axis=1) if every.shape[1] > 2 else every[:, 0]
-    return np.column_stack([every[:, :2], interest])
+    alike = np.empty((len(rows), len(LIKENESS)), np.float32)
+    used = taste.probes[:probes]
+    _compare(view.columns.traits, rows, used, used @ view.space.mean, alike)
+    return alike
 
 
-def _probes(view: ItemView, interests: Matrix, rows: Rows, voices: Floats) -> Matrix:
-    """One probe for the fading mean of the items, one for the last item, one for each interest; or none."""
-    columns, space = view.columns, view.space
-    speaking = columns.has_vector[rows]
+@compiled
+def _compare(traits: Traits, rows: Rows, probes: Matrix, means: Floats, alike: Floats) -> None:
+    """(step * codes - mean) @ probe / norm for every row and probe, the best of those after the second in one."""
+    vector = np.empty(traits.codes.shape[1], np.float32)
+    for at in range(len(rows)):
+        row = rows[at]
+        alike[at] = 0.0
+        if not traits.has_vector[row]:
+            continue
+        for component in range(len(vector)):
+            vector[component] = np.float32(traits.codes[row, component])
+        for kind in range(len(probes)):
+            dot = np.float32(0.0)
+            for component in range(len(vector)):
+                dot += vector[component] * probes[kind, component]
+            cosine = (dot * traits.steps[row] - means[kind]) / traits.norms[row]
+            if kind < 2:
+                alike[at, kind] = cosine
+            better = kind > 2 and cosine > alike[at, 2]
+            if better or kind in (0, 2):
+                alike[at, 2] = cosine
+
+
+def _sums(view: ItemView, taste: Taste) -> Matrix:
+    """What probes are made of: the fading sum of the items, the last item, and each interest, centred; or nothing."""
+    space, interests = view.space, taste.question.interests
     centred = interests - space.mean if interests.size else np.zeros((0, len(space.mean)), np.float32)
-    if speaking.any():
-        rows, voices = rows[speaking], voices[speaking]
-        each = (view.vectors(rows) - space.mean) / columns.norms[rows, None]
-        centred = np.concatenate([[voices @ each, each[0]], centred])
-    elif len(centred):
-        centred = np.concatenate([centred[:1], centred[:1], centred])
-    return space.probes(centred)
+    spoken = np.zeros((2, len(space.mean)), np.float32)
+    if _speak(view.columns.traits, space.mean, taste.recent, taste.voices, spoken):
+        return np.concatenate([spoken, centred])
+    return np.concatenate([centred[:1], centred[:1], centred]) if len(centred) else centred
+
+
+@compiled
+def _speak(traits: Traits, mean: Floats, recent: Rows, voices: Floats, spoken: Matrix) -> int:
+    """The fading sum of those with a text, the last of them by itself, and how many they are."""
+    count = 0
+    for voice in range(len(recent)):
+        row = recent[voice]
+        if not traits.has_vector[row]:
+            continue
+        for component in range(len(mean)):
+            vector = np.float32(traits.codes[row, component]) * traits.steps[row]
+            value = (vector - mean[component]) / traits.norms[row]
+            spoken[0, component] += voices[voice] * value
+            if count == 0:
+                spoken[1, component] = value
+        count += 1
+    return count
 
 
 _FADING = (FADE ** np.arange(VOICES)).astype(np.float32)

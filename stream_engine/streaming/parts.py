@@ -16,6 +16,7 @@ from stream_engine.index.open import open_index
 from stream_engine.index.resilient import ResilientIndex
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.ranker import Ranker
+from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.feed import Feed, Subscription, ViewWriter
 from stream_engine.streaming.guard import Stage
@@ -54,6 +55,7 @@ class Parts:
 async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Parts:
     """Everything opened and connected, the feed not yet running; raises BadConfiguration or Unavailable."""
     kafka, data_dir = settings.kafka, settings.stream.data_dir
+    await asyncio.to_thread(warm_up)
     encoder = await asyncio.to_thread(open_encoder, settings.encoder, data_dir)
     fingerprint, dimensions = encoder.fingerprint, encoder.dimensions
     index = await open_index(settings.index, fingerprint=fingerprint, dimensions=dimensions, data_dir=data_dir)

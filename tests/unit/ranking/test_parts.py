@@ -8,33 +8,44 @@ from hypothesis import strategies as st
 
 from stream_engine.errors import BadConfiguration
 from stream_engine.events import Source
-from stream_engine.ranking.candidates import gather
+from stream_engine.ranking.candidates import Gatherer
 from stream_engine.ranking.features import FACTS, FEATURES, facts_of, features_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.habits import Habits, noticed
 from stream_engine.ranking.pipeline import Lookup, Pipeline
-from stream_engine.ranking.pool import Scratch
+from stream_engine.ranking.pool import STRENGTHS, roomy
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.sampling import LEAST, Sampler
 from stream_engine.ranking.selectors import diverse, explored
 from stream_engine.ranking.taste import Taste
+from stream_engine.ranking.weighing import listed
 from stream_engine.settings import RankingSettings
 
 
 def feature(shop: Shop, taste: Taste, name: str, habits: Habits | None = None) -> dict[str, float]:
-    found = gather(shop.view, taste, (), habits=habits or Habits(), scratch=Scratch())
+    found = Gatherer(shop.view).gather(taste, (), habits or Habits())
     column = features_of(shop.view, found)[:, FEATURES.index(name)]
     return dict(zip(shop.named(found.rows.tolist()), column.tolist(), strict=True))
 
 
 @given(st.lists(st.integers(-1, 40), max_size=60), st.lists(st.integers(-1, 40), max_size=60))
-def test_distinct_numbers_rows_by_place(first: list[int], second: list[int]) -> None:
-    scratch = Scratch()
+def test_a_pool_holds_every_row_once_and_is_clean_afterwards(first: list[int], second: list[int]) -> None:
+    pool = roomy(None, items=41, proposals=60)
     for given_rows in (first, second):
-        rows = np.array(given_rows, np.int64)
-        kept, index = scratch.distinct(rows, bound=41)
-        assert sorted(kept.tolist()) == sorted(set(given_rows))
-        assert kept[index].tolist() == given_rows
+        rows, slots = np.array(given_rows, np.int64), np.empty(len(given_rows), np.int32)
+        pool.used[0] = 0
+        listed(rows, pool, slots)
+        kept = pool.rows[: pool.used[0]].tolist()
+        assert kept == list(dict.fromkeys(row for row in given_rows if row >= 0))
+        assert [kept[slot] if slot >= 0 else -1 for slot in slots] == given_rows
+        assert (pool.place == -1).all()
+
+
+def test_a_pool_is_used_again_as_long_as_it_has_room() -> None:
+    pool = roomy(None, items=10, proposals=20)
+    assert roomy(pool, items=15, proposals=30) is pool
+    assert len(roomy(pool, items=100, proposals=1).place) >= 100
+    assert roomy(pool, items=1, proposals=100).strengths.shape[1] == len(STRENGTHS)
 
 
 def test_items_that_were_turned_away_do_not_speak_but_were_had() -> None:

@@ -10,11 +10,10 @@ from harness.shop import NOW, Shop
 
 from stream_engine.events import Reason
 from stream_engine.index.protocol import Match
-from stream_engine.ranking.candidates import gather
+from stream_engine.ranking.candidates import Gatherer
 from stream_engine.ranking.features import FEATURES
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pipeline import Lookup, Pipeline
-from stream_engine.ranking.pool import Scratch
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.reasons import KIND_OF, LEAST_SHARE, reasons_of
 from stream_engine.ranking.sources import BUDGETS
@@ -82,7 +81,7 @@ def test_reasons_name_the_strongest_shares_first() -> None:
     shares = np.zeros((1, len(FEATURES)), np.float32)
     for name, share in {"together": 0.5, "follows": 3.0, "popular_day": 1.5, "like_last": -9.0}.items():
         shares[0, FEATURES.index(name)] = share
-    found = gather(shop.view, shop.taste("mine", size=1), (), habits=Habits(), scratch=Scratch())
+    found = Gatherer(shop.view).gather(shop.taste("mine", size=1), (), Habits())
     assert shop.named(found.rows) == ["x"]
     (told,) = reasons_of(shop.view, found, [0], shares)
     assert told == (Reason("follows", "mine", 0.6), Reason("trending", None, 0.3))

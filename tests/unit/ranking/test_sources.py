@@ -7,29 +7,29 @@ import pytest
 from harness.shop import NOW, Shop
 
 from stream_engine.index.protocol import Match
-from stream_engine.ranking.candidates import Candidates, gather
+from stream_engine.ranking.candidates import Candidates, Gatherer
 from stream_engine.ranking.habits import Habits
-from stream_engine.ranking.pool import Scratch
-from stream_engine.ranking.sources import BUDGETS, SOURCES, STRENGTHS
+from stream_engine.ranking.pool import STRENGTHS, roomy
+from stream_engine.ranking.sources import BUDGETS, LISTING
 from stream_engine.ranking.taste import Taste
+from stream_engine.ranking.weighing import WEIGHING, most_proposed, weigh
 
 
 def proposed(shop: Shop, name: str, taste: Taste, matches: tuple[Match, ...] = ()) -> list[str]:
-    return shop.named(SOURCES[name](shop.view, taste, matches).rows.tolist())
+    return shop.named(LISTING[name](shop.view, taste, matches).tolist())
 
 
 def strengths(shop: Shop, source: str, strength: str, taste: Taste) -> Mapping[str, float]:
-    proposal = SOURCES[source](shop.view, taste, ())
-    weights = proposal.weights[strength]
-    totals: dict[str, float] = {}
-    for row, weight in zip(proposal.rows.tolist(), weights.tolist(), strict=False):
-        if row >= 0 and weight > 0:
-            totals[shop.view.ids[row]] = totals.get(shop.view.ids[row], 0.0) + weight
-    return totals
+    pairs = shop.view.columns.pairs
+    pool = roomy(None, items=len(shop.view.ids), proposals=most_proposed(pairs, taste.heard))
+    weigh(pairs, taste.heard, np.array([name == source for name in WEIGHING]), pool)
+    count = int(pool.used[0])
+    weights = pool.strengths[:count, STRENGTHS.index(strength)].tolist()
+    return {name: weight for name, weight in zip(shop.named(pool.rows[:count]), weights, strict=True) if weight > 0}
 
 
 def gathered(shop: Shop, taste: Taste, matches: tuple[Match, ...] = (), habits: Habits | None = None) -> Candidates:
-    return gather(shop.view, taste, matches, habits=habits or Habits(), scratch=Scratch())
+    return Gatherer(shop.view).gather(taste, matches, habits or Habits())
 
 
 def test_clicked_together_is_a_cosine_of_counts() -> None:

@@ -1,0 +1,76 @@
+"""What is compiled gives what the same lines give when they are interpreted, and all of it is ready at the start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from harness.shop import NOW, Shop
+
+from stream_engine.index.protocol import Match
+from stream_engine.ranking import candidates, features, ranker, reasons, selectors, taste, weighing
+from stream_engine.ranking.pipeline import Lookup, Pipeline
+from stream_engine.ranking.ranker import Ranker
+from stream_engine.ranking.warmup import warm_up
+from stream_engine.settings import RankingSettings
+
+MODULES = (candidates, features, ranker, reasons, selectors, taste, weighing)
+
+
+def lists() -> list[list[object]]:
+    """Of some users of a shop, what each is shown and why; the ranker learns in between."""
+    rng = np.random.default_rng(11)
+    shop = Shop()
+    for number in range(60):
+        shop.stock(f"i{number}", *rng.normal(size=6).tolist(), categories=(f"c{number % 7}",))
+    shop.stock("mute")
+    for number in range(80):
+        shop.clicks(*(f"i{item}" for item in rng.zipf(1.4, 6) % 50), at=NOW - 100_000 + 100 * number)
+    pipeline = Pipeline(shop.view, Ranker(), RankingSettings())
+    told: list[list[object]] = []
+    for user in range(12):
+        mine = [f"i{item}" for item in np.random.default_rng(user).choice(60, user % 5, replace=False)]
+        left = shop.view.columns.hashes[shop.view.rows([f"i{user}"])]
+        found = pipeline.candidates(shop.taste(*mine, size=10, left=left), Lookup([]), [[Match("i55", 0.4)]])
+        told.append([[item.item_id, item.score, item.source, str(item.reasons)] for item in pipeline.made(found)])
+        pipeline.learn(found, f"i{user + 20}")
+    return told
+
+
+def test_compiled_and_interpreted_lists_are_the_same() -> None:
+    script = f"import sys, json; sys.path[:0] = {sys.path!r}; from {__name__} import lists; print(json.dumps(lists()))"
+    script = script.replace(f"from {__name__} import", "from unit.ranking.test_compiled import")
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    plain, made = json.loads(done.stdout), lists()
+    assert len(made) == len(plain) == 12
+    for mine, other in zip(made, plain, strict=True):
+        assert [row[0::2] for row in mine] == [row[0::2] for row in other]
+        assert [row[1] for row in mine] == pytest.approx([row[1] for row in other], abs=1e-4)
+
+
+def test_a_worker_that_is_warm_compiles_nothing_more() -> None:
+    warm_up()
+    before = compilations()
+    lists()
+    assert compilations() == before
+    assert len(before) > 15
+
+
+def compilations() -> dict[str, int]:
+    """How many kinds of arguments each function is compiled for."""
+    return {
+        f"{module.__name__}.{name}": len(each.signatures)
+        for module in MODULES
+        for name, each in vars(module).items()
+        if hasattr(each, "signatures")
+    }
