@@ -1,4 +1,4 @@
-"""The three kinds of failure, and the one that stops us before we start."""
+"""The three kinds of failure, and the two that stop us: a wrong setting, and a store of a later version."""
 
 
 class StreamEngineError(Exception):
@@ -30,3 +30,13 @@ class BadConfiguration(StreamEngineError):
         super().__init__(f"{setting}: {reason}")
         self.setting = setting
         self.reason = reason
+
+
+class NewerVersion(StreamEngineError):
+    """A later version of this package wrote this: refuse to read it, to write over it, and to go on."""
+
+    def __init__(self, what: str, found: int, known: int) -> None:
+        super().__init__(f"{what}: version {found} found, and this worker knows {known} at most; upgrade this worker")
+        self.what = what
+        self.found = found
+        self.known = known

@@ -10,6 +10,7 @@ import numpy as np
 from stream_engine.errors import PoisonEvent
 from stream_engine.events import Item
 from stream_engine.vectors import Vector, unit
+from stream_engine.versions import refuse_newer
 
 RECORD_VERSION = 1
 
@@ -82,7 +83,8 @@ def encode_record(record: CatalogueRecord) -> bytes:
 
 
 def decode_record(data: bytes) -> CatalogueRecord:
-    """The record these bytes hold; raises PoisonEvent."""
+    """The record these bytes hold; raises PoisonEvent or NewerVersion."""
+    refuse_newer(data, RECORD_VERSION, "an item's record")
     if not data or data[0] != RECORD_VERSION:
         raise PoisonEvent("record", f"unknown version {data[:1]!r}")
     try:

@@ -15,6 +15,7 @@ import msgspec
 from stream_engine.errors import PoisonEvent
 from stream_engine.items.updates import ItemUpdate
 from stream_engine.settings import StatisticsSettings
+from stream_engine.versions import refuse_newer
 
 STATISTICS_VERSION = 1
 _FAR = 40.0  # half-lives past the landmark after which weights are moved to a new one
@@ -77,7 +78,9 @@ def _clicked(stats: ItemStatistics, update: ItemUpdate, settings: StatisticsSett
     """With one more click on the item itself, in or out of order."""
     last = max(stats.last_click, update.timestamp) if stats.clicks else update.timestamp
     passed, late = last - stats.last_click, last - update.timestamp
-    before = stats.popularity or (0.0,) * len(settings.half_lives)
+    before = stats.popularity
+    if len(before) != len(settings.half_lives):  # a new item, or the setting has changed
+        before = (0.0,) * len(settings.half_lives)
     return replace(
         stats,
         clicks=stats.clicks + update.weight,
@@ -190,11 +193,9 @@ def encode_statistics(stats: ItemStatistics) -> bytes:
 
 
 def decode_statistics(data: bytes) -> ItemStatistics:
-    """The statistics these bytes hold; raises PoisonEvent."""
-    if not data or data[0] != STATISTICS_VERSION:
-        raise PoisonEvent("statistics", f"unknown version {data[:1]!r}")
+    """The statistics these bytes hold; raises PoisonEvent or NewerVersion."""
     try:
-        wire = _decoder.decode(memoryview(data)[1:])
+        wire = _decoder.decode(_body(data))
         together = dict(zip(wire.neighbours, wire.together, strict=True))
         lately = dict(zip(wire.neighbours, wire.lately, strict=True))
         after = dict(zip(wire.neighbours, wire.after, strict=True))
@@ -219,10 +220,15 @@ def decode_statistics(data: bytes) -> ItemStatistics:
 
 def marks(data: bytes) -> Mapping[Any, int]:
     """How far the statistics got with each partition of clicks; raises PoisonEvent."""
-    if not data or data[0] != STATISTICS_VERSION:
-        raise PoisonEvent("statistics", f"unknown version {data[:1]!r}")
     try:
-        progress = _progress.decode(memoryview(data)[1:])
+        progress = _progress.decode(_body(data))
     except msgspec.MsgspecError as error:
         raise PoisonEvent("statistics", str(error)) from error
     return progress.watermarks
+
+
+def _body(data: bytes) -> memoryview:
+    refuse_newer(data, STATISTICS_VERSION, "an item's statistics")
+    if data[:1] != bytes([STATISTICS_VERSION]):
+        raise PoisonEvent("statistics", f"unknown version {data[:1]!r}")
+    return memoryview(data)[1:]

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
 from stream_engine.errors import PoisonEvent
-from stream_engine.events import Source
+from stream_engine.events import Id, Source
+from stream_engine.versions import refuse_newer
 
 UPDATES_VERSION = 1
+Place = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Moment = Annotated[float, msgspec.Meta(ge=0, le=2**36)]  # seconds: beyond the year 3000
+Weight = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+Pairs = Annotated[tuple[tuple[Id, Weight], ...], msgspec.Meta(max_length=1_000)]
 
 
 class ItemUpdate(msgspec.Struct, frozen=True, array_like=True):
     """What one click says about one item; (partition, offset) is the click's place in the log."""
 
-    item_id: str
-    partition: int
-    offset: int
-    timestamp: float
-    weight: float = 0.0  # of the click on this item; 0: another item was clicked
-    earlier: tuple[tuple[str, float], ...] = ()  # items clicked before it, weighted by nearness
-    later: tuple[tuple[str, float], ...] = ()  # items clicked after it
-    follower: str | None = None  # the item clicked right after it
+    item_id: Id
+    partition: Place
+    offset: Place
+    timestamp: Moment
+    weight: Weight = 0.0  # of the click on this item; 0: another item was clicked
+    earlier: Pairs = ()  # items clicked before it, weighted by nearness
+    later: Pairs = ()  # items clicked after it
+    follower: Id | None = None  # the item clicked right after it
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -51,10 +57,11 @@ def encode_updates(updates: Sequence[ItemUpdate]) -> bytes:
 
 
 def decode_updates(data: bytes) -> tuple[ItemUpdate, ...]:
-    """The updates these bytes hold, in order; raises PoisonEvent."""
+    """The updates these bytes hold, in order; raises PoisonEvent or NewerVersion."""
+    refuse_newer(data, UPDATES_VERSION, "updates of items")
     if not data or data[0] != UPDATES_VERSION:
         raise PoisonEvent("updates", f"unknown version {data[:1]!r}")
     try:
         return _decoder.decode(data[1:])
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise PoisonEvent("updates", str(error)) from error

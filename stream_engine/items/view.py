@@ -137,7 +137,8 @@ class ItemView:
             columns.clicks[row] = stats.clicks
             columns.first_click[row] = stats.first_click
             columns.last_click[row] = stats.last_click
-            columns.popularity[row] = stats.popularity
+            if len(stats.popularity) == len(self.settings.half_lives):  # else they were others when it was counted
+                columns.popularity[row] = stats.popularity
             self._offer(row)
         self._unsettled[row] = stats
         if len(self._unsettled) > _UNSETTLED:

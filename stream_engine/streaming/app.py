@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 
 from stream_engine import users
+from stream_engine.errors import NewerVersion
 from stream_engine.items import statistics
 from stream_engine.settings import Settings
 from stream_engine.streaming.changelogs import Marks, Sieve
 from stream_engine.streaming.clients import servers, ssl_context
 from stream_engine.streaming.consumer import BytesTable, ChunkApp
-from stream_engine.streaming.guard import Guard
+from stream_engine.streaming.guard import Guard, raised
 from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, interactions_topic, joins_topic
 
 NEVER_FULL = 1 << 20  # messages: what is in hand is bounded per partition, see consumer.py
 
 
-def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> ChunkApp:
-    """A configured app with no agents yet; `finish` returns when no chunk is in hand."""
+def make_app(
+    settings: Settings,
+    *,
+    finish: Callable[[], Awaitable[None]],
+    outdated: Callable[[NewerVersion], NoReturn] = raised,
+) -> ChunkApp:
+    """A configured app with no agents yet; `finish` returns when no chunk is in hand, `outdated` never."""
     kafka = settings.kafka
     topics = settings.topics
     return ChunkApp(
@@ -31,6 +37,7 @@ def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> Ch
         ),
         chunk_size=settings.stream.chunk,
         finish=finish,
+        outdated=outdated,
         autodiscover=False,
         broker=[f"kafka://{server}" for server in servers(kafka)],
         broker_credentials=credentials(settings),
@@ -58,15 +65,15 @@ def make_app(settings: Settings, *, finish: Callable[[], Awaitable[None]]) -> Ch
 
 def users_table(app: ChunkApp, settings: Settings) -> BytesTable:
     """Users' states, in the partition their clicks come by."""
-    return _table(app, USERS_TABLE, settings, users.marks)
+    return _table(app, USERS_TABLE, settings, users.marks, users.VERSION)
 
 
 def items_table(app: ChunkApp, settings: Settings) -> BytesTable:
     """Items' statistics, in the partition that owns the item."""
-    return _table(app, ITEMS_TABLE, settings, statistics.marks)
+    return _table(app, ITEMS_TABLE, settings, statistics.marks, statistics.STATISTICS_VERSION)
 
 
-def _table(app: ChunkApp, name: str, settings: Settings, marks: Marks) -> BytesTable:
+def _table(app: ChunkApp, name: str, settings: Settings, marks: Marks, version: int) -> BytesTable:
     table: BytesTable = app.Table(
         name,
         key_type=bytes,
@@ -75,6 +82,7 @@ def _table(app: ChunkApp, name: str, settings: Settings, marks: Marks) -> BytesT
         recovery_buffer_size=1000,
     )
     table.sieve = Sieve(marks)
+    table.version = version
     return table
 
 

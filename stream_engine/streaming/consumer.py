@@ -19,7 +19,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import faust
 from faust.stores.memory import Store as MemoryStore
@@ -29,10 +29,12 @@ from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from stream_engine.errors import NewerVersion
 from stream_engine.streaming.changelogs import Sieve
 from stream_engine.streaming.chunks import Chunk, Record
 from stream_engine.streaming.positions import Partition, Positions, Span
 from stream_engine.streaming.publisher import Outgoing
+from stream_engine.versions import refuse_newer
 
 CHUNKS_IN_HAND = 4  # of a partition; more are left on the broker
 LONGEST_POLL = 0.1  # seconds; commits and seeks of the same thread queue up behind a poll
@@ -180,6 +182,7 @@ class BytesTable(faust.Table):
     """A table of bytes that leaves its changelog to whoever writes: the record goes out with all else a chunk says."""
 
     sieve: Sieve
+    version: int  # the latest we can read of what the table holds
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         """Apply what a recovery or a standby reads, but for records that go back (see changelogs.py)."""
@@ -187,6 +190,7 @@ class BytesTable(faust.Table):
         taken = []
         for event in batch:
             key, value, partition = event.message.key, event.message.value, event.message.partition
+            self.app.refuse_newer(value, self.version, self.changelog_topic.get_topic_name())
             known = fresh[key] if key in fresh else self.read(key, partition)
             if self.sieve.takes(key, partition, found=value, known=known):
                 fresh[key] = value
@@ -238,12 +242,14 @@ class ChunkApp(faust.App):
         chunk_topics: frozenset[str],
         chunk_size: int,
         finish: Callable[[], Awaitable[None]],
+        outdated: Callable[[NewerVersion], NoReturn],
         **options: Any,
     ) -> None:
         self.chunk_topics = chunk_topics
         self.chunk_size = chunk_size
         self.positions = Positions()
         self.finish = finish
+        self.outdated = outdated
         super().__init__(*args, Table=BytesTable, **options)
 
     def note_written(self, topic: str, partition: int, offset: int) -> None:
@@ -251,6 +257,13 @@ class ChunkApp(faust.App):
         known = self.tables.recovery.active_offsets
         if known.get(TP(topic, partition)) == offset - 1:
             known[TP(topic, partition)] = offset
+
+    def refuse_newer(self, value: bytes | None, known: int, changelog: str) -> None:
+        """Go no further where a changelog holds what a later version of us wrote."""
+        try:
+            refuse_newer(value, known, changelog)
+        except NewerVersion as newer:
+            self.outdated(newer)
 
     def _new_transport(self) -> FaustTransport:
         return ChunkTransport(self.conf.broker_consumer, self)

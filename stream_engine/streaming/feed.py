@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from stream_engine.errors import PoisonEvent, Unavailable
+from stream_engine.errors import NewerVersion, PoisonEvent, Unavailable
 from stream_engine.index.protocol import Point
 from stream_engine.index.resilient import ResilientIndex
 from stream_engine.items.record import CatalogueRecord, decode_record
@@ -40,6 +40,7 @@ class ViewWriter:
         self._recoveries = index.recoveries
         self._put: dict[str, CatalogueRecord] = {}
         self._gone: set[str] = set()
+        self.foreign: set[str] = set()  # items whose vector another model made: here they have none
 
     def catalogue(self, key: bytes, value: bytes | None) -> None:
         """One record of the item-state topic; null takes the item out."""
@@ -48,11 +49,21 @@ class ViewWriter:
             self._view.remove(item_id)
             self._put.pop(item_id, None)
             self._gone.add(item_id)
+            self.foreign.discard(item_id)
             return
         record = decode_record(value)
+        if record.vector is not None and record.fingerprint != self._view.fingerprint:
+            self._note_foreign(item_id, record.fingerprint)
+        else:
+            self.foreign.discard(item_id)
         self._view.put(record)
         self._gone.discard(item_id)
         self._put[item_id] = record
+
+    def _note_foreign(self, item_id: str, fingerprint: str) -> None:
+        if not self.foreign:
+            log.warning("another model", extra={"item": item_id, "theirs": fingerprint, "ours": self._view.fingerprint})
+        self.foreign.add(item_id)
 
     def statistics(self, key: bytes, value: bytes | None) -> None:
         """One record of the statistics' changelog."""
@@ -118,6 +129,7 @@ class Feed:
         )
         self._partitions = settings.partitions
         self.caught_up = asyncio.Event()
+        self.newer: set[str] = set()  # topics with records that only a later version of us can read
 
     async def run(self) -> None:
         """Start and read until cancelled."""
@@ -152,10 +164,13 @@ class Feed:
         except Unavailable as away:
             log.warning("index away", extra={"reason": away.reason})
 
-    @staticmethod
-    def _take(apply: Apply, records: Sequence[Record]) -> None:
+    def _take(self, apply: Apply, records: Sequence[Record]) -> None:
         for record in records:
             try:
                 apply(record.key or b"", record.value)
-            except (PoisonEvent, UnicodeDecodeError):
+            except NewerVersion as newer:
+                if record.topic not in self.newer:  # said once: in a rolling upgrade there are many
+                    log.error("newer", extra={"topic": record.topic, "offset": record.offset, "reason": str(newer)})  # noqa: TRY400
+                    self.newer.add(record.topic)
+            except (PoisonEvent, ValueError):
                 log.exception("unreadable record", extra={"topic": record.topic, "offset": record.offset})

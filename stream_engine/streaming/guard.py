@@ -9,10 +9,11 @@ import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from stream_engine.codec import dead_letter_headers
 from stream_engine.codec.dead_letters import NAMES as HEADERS
-from stream_engine.errors import StreamEngineError, Unavailable
+from stream_engine.errors import NewerVersion, StreamEngineError, Unavailable
 from stream_engine.events import DeadLetter
 from stream_engine.metrics import Metrics
 from stream_engine.streaming.chunks import Chunk, Record, source_of
@@ -28,6 +29,11 @@ CLIPPED = 1_000  # bytes that are kept of a record too large for the dead letter
 
 class Abandoned(StreamEngineError):
     """The chunk in hand was given up for a rebalance or a stop; its records will be read again."""
+
+
+def raised(error: NewerVersion) -> NoReturn:
+    """What to do about a later version where nobody says: let whoever runs the guard see it."""
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Guard:
         dead_letters: str,
         may_write: Callable[[], None],
         metrics: Metrics,
+        outdated: Callable[[NewerVersion], NoReturn] = raised,
         max_pause: float = 2.0,
     ) -> None:
         self._stage = stage
@@ -65,6 +72,7 @@ class Guard:
         self._dead_letters = dead_letters
         self._may_write = may_write
         self._metrics = metrics
+        self._outdated = outdated
         self._max_pause = max_pause
         self._give_up = asyncio.Event()
         self._gathered: list[Chunk] = []
@@ -136,6 +144,8 @@ class Guard:
             await self._carry_out(records, self._stage.handle)
         except Abandoned:
             raise
+        except NewerVersion as newer:  # another worker can read it: it is no fault of the record
+            self._outdated(newer)
         except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
             if len(records) == 1:
                 await self._refuse(records[0], error)

@@ -44,6 +44,14 @@ class Parts:
     publisher: KafkaPublisher
     sharing: Sharing
     feed: Feed
+    writer: ViewWriter
+
+    def missed(self) -> list[str]:
+        """What there is and cannot be used at present."""
+        found = [] if self.index.available else ["index"]
+        if self.writer.foreign:
+            found.append(f"vectors of {len(self.writer.foreign)} items, made by another model")
+        return found + [f"what a later version wrote to {topic}" for topic in sorted(self.feed.newer)]
 
     async def close(self) -> None:
         """Let go of connections, threads and files."""
@@ -74,7 +82,8 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
         Subscription(item_state_topic(kafka.group), writer.catalogue),
         Subscription(changelog_topic(kafka.group, ITEMS_TABLE), writer.statistics),
     )
-    return Parts(encoder, index, view, engine, publisher, sharing, Feed(kafka, subscriptions, after=writer.index))
+    feed = Feed(kafka, subscriptions, after=writer.index)
+    return Parts(encoder, index, view, engine, publisher, sharing, feed, writer)
 
 
 def make_stages(settings: Settings, parts: Parts, *, users: StateTable, items: StateTable) -> dict[str, Stage]:
@@ -115,6 +124,7 @@ def make_stages(settings: Settings, parts: Parts, *, users: StateTable, items: S
         settings=settings.users,
         clock=time.time,
         recommendations=topics.recommendations,
+        dead_letters=topics.dead_letters,
     )
     turn = asyncio.Lock()  # of those who write the users' table
     return {

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits
 
 from stream_engine import logs
-from stream_engine.errors import BadConfiguration
+from stream_engine.errors import BadConfiguration, NewerVersion
 from stream_engine.metrics import Metrics
 from stream_engine.settings import Settings
 from stream_engine.streaming.app import add_agents, items_table, make_app, users_table
@@ -29,6 +29,7 @@ from stream_engine.streaming.watchdog import Progress
 
 log = logging.getLogger(__name__)
 LEFT = 75  # EX_TEMPFAIL: start me again
+OUTDATED = 2  # as for a wrong setting: starting me again mends nothing
 LOOK_EVERY = 3.0
 SHARE_EVERY = 2.0
 STOP_WITHIN = 15.0
@@ -106,7 +107,7 @@ class Worker:
 
     def _make_app(self, parts: Parts) -> ChunkApp:
         settings = self._settings
-        app = make_app(settings, finish=self._finish)
+        app = make_app(settings, finish=self._finish, outdated=outdated)
         stages = make_stages(settings, parts, users=users_table(app, settings), items=items_table(app, settings))
         self._guards = {
             topic: Guard(
@@ -116,6 +117,7 @@ class Worker:
                 dead_letters=settings.topics.dead_letters,
                 may_write=self._may_write,
                 metrics=self._metrics,
+                outdated=outdated,
             )
             for topic, stage in stages.items()
         }
@@ -174,7 +176,7 @@ class Worker:
 
     def _degraded(self) -> list[str]:
         """What the worker goes without."""
-        return [] if self._parts is None or self._parts.index.available else ["index"]
+        return [] if self._parts is None else self._parts.missed()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(coroutine))
@@ -187,11 +189,16 @@ class Worker:
             task.result()
 
 
-def leave(reason: str) -> NoReturn:
+def leave(reason: str, code: int = LEFT) -> NoReturn:
     """End this process at once, with nothing more written: whoever started it starts it again."""
     log.critical("leave: %s", reason)
     logging.shutdown()
-    os._exit(LEFT)
+    os._exit(code)
+
+
+def outdated(newer: NewerVersion) -> NoReturn:
+    """Leave the partitions to workers that can read what is there; until this one is upgraded it is of no use."""
+    leave(str(newer), OUTDATED)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What is remembered of a user: a value, pure functions on it, and its versioned bytes."""
 
-from stream_engine.users.codec import MAX_BYTES, BadState, decode_state, encode_state, marks
+from stream_engine.users.codec import MAX_BYTES, VERSION, BadState, decode_state, encode_state, marks
 from stream_engine.users.history import Entry, context, entries, is_counted, item_hash, recent, seen_hashes
 from stream_engine.users.joining import emptied, merge, with_attributes
 from stream_engine.users.state import UserState, interest_vectors, is_new, next_offset, space_of
@@ -8,6 +8,7 @@ from stream_engine.users.updates import advance
 
 __all__ = [
     "MAX_BYTES",
+    "VERSION",
     "BadState",
     "Entry",
     "UserState",

@@ -12,8 +12,9 @@ from stream_engine.errors import StreamEngineError
 from stream_engine.users.history import AWAY, EVENT_TYPES, HASH, shortened
 from stream_engine.users.interests import LARGEST
 from stream_engine.users.state import UserState
+from stream_engine.versions import refuse_newer
 
-VERSION = b"\x01"
+VERSION = 1
 MAX_BYTES = 4_096
 LEAST_LEFT = 32  # hashes worth more than one more item of history
 
@@ -50,15 +51,13 @@ class BadState(StreamEngineError, ValueError):
 
 def encode_state(state: UserState) -> bytes:
     """At most MAX_BYTES for a state that came from this package's functions."""
-    return VERSION + _encoder.encode(state)
+    return bytes([VERSION]) + _encoder.encode(state)
 
 
 def decode_state(stored: bytes) -> UserState:
-    """The state that was encoded; raises BadState for anything else."""
-    if stored[:1] != VERSION:
-        raise BadState(f"unknown version: {stored[:1].hex() or 'no bytes'}")
+    """The state that was encoded; raises NewerVersion, or BadState for anything else."""
     try:
-        state = _decoder.decode(memoryview(stored)[1:])
+        state = _decoder.decode(_body(stored))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadState(str(error)) from error
     _check(state)
@@ -67,14 +66,19 @@ def decode_state(stored: bytes) -> UserState:
 
 def marks(stored: bytes) -> dict[Hashable, int]:
     """How far the state got with each source of clicks and each user who joined; raises BadState."""
-    if stored[:1] != VERSION:
-        raise BadState(f"unknown version: {stored[:1].hex() or 'no bytes'}")
     try:
-        progress = _progress.decode(memoryview(stored)[1:])
+        progress = _progress.decode(_body(stored))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadState(str(error)) from error
     clicks: dict[Hashable, int] = {(topic, partition): offset for topic, partition, offset in progress.watermarks}
     return clicks | dict(progress.merged)
+
+
+def _body(stored: bytes) -> memoryview:
+    refuse_newer(stored, VERSION, "a user's state")
+    if stored[:1] != bytes([VERSION]):
+        raise BadState(f"unknown version: {stored[:1].hex() or 'no bytes'}")
+    return memoryview(stored)[1:]
 
 
 def fitted(state: UserState) -> UserState:

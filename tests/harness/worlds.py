@@ -72,6 +72,7 @@ class Stages:
             settings=UserSettings(),
             clock=lambda: NOW,
             recommendations="recommendations",
+            dead_letters="dead",
         )
 
     async def stock(self, titles: Mapping[str, str]) -> None:

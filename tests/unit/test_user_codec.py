@@ -123,7 +123,7 @@ def test_a_later_field_is_passed_over() -> None:
     [
         b"",
         b"\x00",
-        b"\x02\x90",
+        b"\x72\x90",
         b"\x01",
         b"\x01\xc0",
         b"\x01\x90\x90",

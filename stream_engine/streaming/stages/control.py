@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream_engine.codec import Limits, decode_user_control
+from stream_engine.errors import PoisonEvent
 from stream_engine.events import UserControl
 from stream_engine.streaming.chunks import Record
+from stream_engine.streaming.guard import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.decoding import decoded
 from stream_engine.streaming.stages.tables import StateTable
@@ -30,7 +32,10 @@ class Control:
             records, decode_user_control, limits=self.limits, dead_letters=self.dead_letters, stage="users"
         )
         for record, control in good:
-            effects += self._effects(control, record.partition)
+            try:
+                effects += self._effects(control, record.partition)
+            except PoisonEvent as poison:  # it took the state to tell
+                effects.append(dead_letter(record, poison, topic=self.dead_letters, stage="users"))
         return effects
 
     def _effects(self, control: UserControl, partition: int) -> list[Outgoing]:

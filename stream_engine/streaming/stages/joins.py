@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from stream_engine.codec import encode_recommendation
+from stream_engine.codec.fields import key_identifier
 from stream_engine.engine import Engine, recommendation_id
+from stream_engine.errors import PoisonEvent
 from stream_engine.events import Recommendation, Trigger
 from stream_engine.settings import UserSettings
 from stream_engine.streaming.chunks import Record, source_of
+from stream_engine.streaming.guard import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.tables import StateTable
-from stream_engine.users import UserState, decode_state, encode_state, merge
+from stream_engine.users import BadState, UserState, decode_state, encode_state, merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +29,22 @@ class Joins:
     settings: UserSettings
     clock: Callable[[], float]
     recommendations: str
+    dead_letters: str
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """The account's state and list."""
         effects = []
         for record in records:
-            key, partition = record.key or b"", record.partition
+            try:
+                account, other = _said(record)
+            except PoisonEvent as poison:
+                effects.append(dead_letter(record, poison, topic=self.dead_letters, stage="joins"))
+                continue
+            key, partition = account.encode(), record.partition
             stored = self.users.read(key, partition)
             own = None if stored is None else decode_state(stored)
-            state = merge(own, decode_state(record.value or b""), self.settings)
-            answer = await self._list(key.decode(), state, record)
+            state = merge(own, other, self.settings)
+            answer = await self._list(account, state, record)
             effects.append(self.users.write(key, encode_state(state), partition))
             effects.append(Outgoing(self.recommendations, key, encode_recommendation(answer)))
         return effects
@@ -45,3 +54,11 @@ class Joins:
         source = source_of(record)
         trigger = Trigger(None, source.topic, source.partition, source.offset)
         return replace(answer, recommendation_id=recommendation_id(user_id, source), trigger=trigger)
+
+
+def _said(record: Record) -> tuple[str, UserState]:
+    """The account, and the history that is joined to it; raises PoisonEvent."""
+    try:
+        return key_identifier("key", record.key), decode_state(record.value or b"")
+    except BadState as error:
+        raise PoisonEvent("value", f"not a user's state: {error}") from None

@@ -77,7 +77,7 @@ def test_a_state_of_fewer_fields_has_marks() -> None:
     assert marks(shorter) == {("clicks", 3): 6}
 
 
-@pytest.mark.parametrize("stored", [b"", b"\x07", b"\x01\xc1", b"\x01\x94\x00\x00\x00\x00"])
+@pytest.mark.parametrize("stored", [b"", b"\x77", b"\x01\xc1", b"\x01\x94\x00\x00\x00\x00"])
 def test_what_is_no_state_has_no_marks(stored: bytes) -> None:
     with pytest.raises(BadState):
         marks(stored)
@@ -95,7 +95,7 @@ def test_statistics_go_back_by_partition() -> None:
     assert not goes_back(statistics({0: 3, 2: 8}), statistics({0: 4, 2: 7}), marks_of_item)
 
 
-@pytest.mark.parametrize("stored", [b"", b"\x07", b"\x01\xc1"])
+@pytest.mark.parametrize("stored", [b"", b"\x77", b"\x01\xc1"])
 def test_what_is_no_statistics_has_no_marks(stored: bytes) -> None:
     with pytest.raises(PoisonEvent):
         marks_of_item(stored)

@@ -11,6 +11,7 @@ import pytest
 from faust.types import TP
 from harness.records import FakeRecord, record
 
+from stream_engine.errors import NewerVersion
 from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.app import make_app, users_table
 from stream_engine.streaming.chunks import Chunk
@@ -173,3 +174,11 @@ async def test_a_recovery_leaves_out_what_goes_back(app: ChunkApp) -> None:
     table.apply_changelog_batch([on_changelog(b"u", new), on_changelog(b"v", None)])
     assert (table.read(b"u", 1), table.read(b"v", 1)) == (new, None)
     assert table.sieve.covered == {}
+
+
+async def test_a_changelog_of_a_later_version_is_not_recovered_from(app: ChunkApp) -> None:
+    table = users_table(app, Settings())
+    newer = SimpleNamespace(key=b"u", value=b"\x02\x90", partition=0)
+    with pytest.raises(NewerVersion, match="stream-engine-users-state-changelog: version 2 found"):
+        table.apply_changelog_batch([SimpleNamespace(message=newer)])
+    assert table.read(b"u", 0) is None

@@ -144,3 +144,14 @@ async def test_an_unreadable_record_or_an_index_away_stops_nothing(monkeypatch: 
         while await store.count() < 2:  # the index needs a moment to be asked again
             await feed._read()
             await asyncio.sleep(0)
+
+
+def test_what_a_later_version_wrote_is_passed_over_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    stages = Stages()
+    feed = Feed.__new__(Feed)
+    feed.newer = set()
+    newer = record(0, b"\x02\x90", key=b"x", topic="item-state")
+    feed._take(stages.writer.catalogue, [newer, newer])
+    assert feed.newer == {"item-state"}
+    assert len(stages.view) == 0
+    assert [each.levelname for each in caplog.records] == ["ERROR"]

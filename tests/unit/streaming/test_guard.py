@@ -12,7 +12,7 @@ from harness.records import FakeRecord, chunk, record, started
 from prometheus_client import CollectorRegistry
 
 from stream_engine.codec import decode_dead_letter
-from stream_engine.errors import Unavailable
+from stream_engine.errors import NewerVersion, Unavailable
 from stream_engine.events import Source
 from stream_engine.metrics import Metrics
 from stream_engine.streaming import guard as guards
@@ -375,3 +375,24 @@ async def test_stages_of_one_table_take_turns() -> None:
     worlds = [World(Stage(name, handle, turn=turn), publisher=Slow()) for name in ("clicks", "users")]
     await asyncio.gather(*(world.run(*numbered(number)) for number, world in enumerate(worlds)))
     assert events == [(done, value) for value in (b"0", b"1") for done in ("handled", "published")]
+
+
+async def test_what_a_later_version_wrote_ends_the_worker_and_no_record_is_refused() -> None:
+    class Left(BaseException):
+        """The process is gone."""
+
+    told = []
+
+    def leave(newer: NewerVersion) -> Any:
+        told.append(str(newer))
+        raise Left
+
+    async def handle(records: Sequence[FakeRecord]) -> list[Outgoing]:
+        raise NewerVersion("a user's state", 2, 1)
+
+    world = World(handle, outdated=leave)
+    with pytest.raises(Left):
+        await world.run(*numbered(0, 1, 2))
+    assert told == ["a user's state: version 2 found, and this worker knows 1 at most; upgrade this worker"]
+    assert world.publisher.published == []
+    assert world.positions.committable() == {}
