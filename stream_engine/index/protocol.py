@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -76,12 +77,18 @@ def ranked(item_ids: Sequence[str], scores: ArrayLike, limit: int) -> list[Match
     two that lie on either side of where rounding turns.
     """
     exact = np.asarray(scores, dtype=np.float64)
-    apart = np.diff(exact, prepend=np.inf) < -(10.0**-SCORE_DIGITS)
-    rounded = np.round(exact[apart], SCORE_DIGITS)[np.cumsum(apart) - 1]
-    matches = list(map(Match, item_ids, rounded.tolist()))
-    if not apart.all():
-        matches.sort(key=lambda match: (-match.score, match.item_id))
+    equal = exact[:-1] - exact[1:] <= 10.0**-SCORE_DIGITS
+    if not equal.any():
+        return list(map(_match, zip(item_ids[:limit], exact.round(SCORE_DIGITS).tolist(), strict=False)))
+    first = np.concatenate([[True], ~equal])
+    matches = list(
+        map(_match, zip(item_ids, exact[first].round(SCORE_DIGITS)[first.cumsum() - 1].tolist(), strict=True))
+    )
+    matches.sort(key=lambda match: (-match.score, match.item_id))
     return matches[:limit]
+
+
+_match: Callable[[tuple[str, float]], Match] = partial(tuple.__new__, Match)  # a third of the time of `Match(..)`
 
 
 def checked(vector: Vector, dimensions: int) -> Vector:

@@ -84,11 +84,12 @@ class Gatherer:
         rows, strengths = pool.rows[:count], pool.strengths[:count]
         keep, removed = allowed(view, taste, rows, habits)
         parts = np.zeros(count, np.int32)
-        _elect(strengths, keep, _WEIGHED, slots, lists.limits, parts)
-        best = np.flatnonzero(parts)
-        if len(best) < taste.question.size:
+        elected = _elect(strengths, keep, _WEIGHED, slots, lists.limits, parts)
+        if elected < taste.question.size:
             return _topped_up(view, taste, rows, strengths, habits)
-        return Candidates(taste, rows[best], parts[best], strengths[best], removed)
+        best = np.empty(elected, np.int64), np.empty(elected, np.int32), np.empty((elected, len(STRENGTHS)), np.float32)
+        _take(rows, parts, strengths, *best)
+        return Candidates(taste, *best, removed)
 
     def _settle(self, taste: Taste) -> None:
         view, recent = self._view, taste.recent.tolist()
@@ -123,8 +124,11 @@ def _elect(
     slots: NDArray[np.int32],
     lists: NDArray[np.int32],
     parts: NDArray[np.int32],
-) -> None:
-    """Give each row the bits of the parts that have it among their best: the strongest, or the first in a list."""
+) -> int:
+    """Give each row the bits of the parts that have it among their best: the strongest, or the first in a list.
+
+    Returns how many rows have any.
+    """
     strongest = np.empty(len(keep), np.float32)
     for kind in range(len(weighed)):
         budget, bit = weighed[kind]
@@ -148,6 +152,26 @@ def _elect(
                 parts[slot] |= bit
                 budget -= 1
         start = end
+    return int(np.count_nonzero(parts))
+
+
+@compiled
+def _take(
+    rows: Rows,
+    parts: NDArray[np.int32],
+    strengths: Strengths,
+    best_rows: NDArray[np.int64],
+    best_parts: NDArray[np.int32],
+    best_strengths: Strengths,
+) -> None:
+    """Copy those with any part."""
+    count = 0
+    for at in range(len(rows)):
+        if parts[at]:
+            best_rows[count], best_parts[count] = rows[at], parts[at]
+            for kind in range(best_strengths.shape[1]):
+                best_strengths[count, kind] = strengths[at, kind]
+            count += 1
 
 
 def _topped_up(view: ItemView, taste: Taste, rows: Rows, strengths: Strengths, habits: Habits) -> Candidates:

@@ -93,20 +93,14 @@ class Pipeline:
             scores, lambda pool: view.vectors(rows[pool]), size=taste.question.size, diversity=self._settings.diversity
         )
         chosen = explored(chosen, scores, view.columns.clicks[rows] == 0, place=explore)
-        shares = self._ranker.shares(table[chosen], facts)
-        reasons = reasons_of(view, found, chosen, shares)
+        reasons = reasons_of(view, found, chosen, self._ranker.shares(table[chosen], facts))
+        lines = zip(rows[chosen].tolist(), scores[chosen].tolist(), found.origins(chosen), reasons, strict=True)
+        ids = view.ids
         return tuple(
-            RecommendedItem(view.ids[row], rank, round(score, 6), origin, why)
-            for rank, (row, score, origin, why) in enumerate(
-                zip(
-                    rows[chosen].tolist(),
-                    scores[chosen].tolist(),
-                    found.origins(chosen),
-                    reasons,
-                    strict=True,
-                ),
-                start=1,
-            )
+            [
+                RecommendedItem(ids[row], rank, round(score, 6), origin, why)
+                for rank, (row, score, origin, why) in enumerate(lines, start=1)
+            ]
         )
 
     def learn(self, found: Candidates, item_id: str) -> None:

@@ -21,16 +21,24 @@ def diverse(
     Each choice maximises (1 - diversity) * score - diversity * greatest cosine to those chosen before, the scores
     scaled to 0..1. Carbonell & Goldstein, SIGIR 1998.
     """
-    order = np.argsort(-scores, kind="stable")
-    count = min(size, len(order))
+    count = min(size, len(scores))
+    pool = _highest(scores, count if diversity == 0 else POOL * size)
     if diversity == 0 or count < 2:
-        return [int(position) for position in order[:count]]
-    pool = order[: POOL * size]
+        return [int(position) for position in pool[:count]]
     span = float(scores[pool[0]] - scores[pool[-1]]) or 1.0
     worth = (1 - diversity) * (scores[pool] - scores[pool[-1]]) / span
     rows = vectors(pool)
     chosen: list[int] = pool[_greedy(worth, np.float32(diversity) * (rows @ rows.T), count)].tolist()
     return chosen
+
+
+def _highest(scores: NDArray[np.float32], count: int) -> Positions:
+    """Where the highest scores are, best first, ties in order of position."""
+    if count >= len(scores):
+        return np.argsort(-scores, kind="stable")
+    least = np.partition(scores, len(scores) - count)[len(scores) - count]
+    reached = np.flatnonzero(scores >= least)
+    return reached[np.argsort(-scores[reached], kind="stable")[:count]]
 
 
 @compiled
