@@ -20,6 +20,7 @@ from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.feed import Feed, Subscription, ViewWriter
 from stream_engine.streaming.guard import Stage
+from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.publisher import KafkaPublisher
 from stream_engine.streaming.sharing import Sharing
 from stream_engine.streaming.stages import Catalogue, Clicks, Control, Joins, StateTable, Statistics
@@ -64,6 +65,7 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
     """Everything opened and connected, the feed not yet running; raises BadConfiguration or Unavailable."""
     kafka, data_dir = settings.kafka, settings.stream.data_dir
     await asyncio.to_thread(warm_up)
+    partition_of(b"", 1)  # compiled as well
     encoder = await asyncio.to_thread(open_encoder, settings.encoder, data_dir)
     fingerprint, dimensions = encoder.fingerprint, encoder.dimensions
     index = await open_index(settings.index, fingerprint=fingerprint, dimensions=dimensions, data_dir=data_dir)

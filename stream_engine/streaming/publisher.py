@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -15,11 +15,14 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stream_engine.errors import StreamEngineError, Unavailable
 from stream_engine.settings import KafkaSettings
 from stream_engine.streaming.clients import client_options
+from stream_engine.streaming.partitioning import partition_of
 
+BATCH = 128 * 1024  # bytes: brokers hold a batch to the bound of a record
 DEAD_LETTER_SLACK = 100_000  # bytes a record may grow by the headers that say why it was refused
 
 
@@ -73,6 +76,7 @@ class KafkaPublisher:
     def __init__(self, settings: KafkaSettings, *, timeout: float) -> None:
         self._settings = settings
         self._timeout = timeout
+        self._largest = settings.max_record_bytes + DEAD_LETTER_SLACK
         self._producer = self._make()
         self._renewing = asyncio.Lock()
         self.on_written: Callable[[str, int, int], None] = lambda *_: None  # told topic, partition and offset
@@ -84,7 +88,8 @@ class KafkaPublisher:
             enable_idempotence=True,
             linger_ms=0,
             request_timeout_ms=int(self._timeout * 1000),
-            max_request_size=self._settings.max_record_bytes + DEAD_LETTER_SLACK,
+            max_request_size=self._largest,
+            max_batch_size=BATCH,
             compression_type=None,
         )
 
@@ -100,18 +105,23 @@ class KafkaPublisher:
         await self._producer.stop()
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Send all, then wait for all."""
-        producer, sent, failure = self._producer, [], None
+        """Send all, a batch for each partition, then wait for all."""
+        producer, failure, sent = self._producer, _too_large(records, self._largest), []
         try:
-            for record in records:
-                sent.append(await _send(producer, record))  # noqa: PERF401 - kept when a later one fails
+            places = await _by_place(producer, [record for record in records if _size(record) <= self._largest])
+            for (topic, partition), group in places.items():
+                for batch in _batches(producer, group):
+                    sending = await producer.send_batch(batch, topic, partition=partition)
+                    sent.append((sending, batch.record_count()))
         except KafkaError as error:
             failure = error
-        for result in await asyncio.gather(*sent, return_exceptions=True):
+        results = await asyncio.gather(*(sending for sending, _ in sent), return_exceptions=True)
+        for result, (_, count) in zip(results, sent, strict=True):
             if isinstance(result, BaseException):
                 failure = failure or result
-            else:
-                self.on_written(result.topic, result.partition, result.offset)
+                continue
+            for offset in range(result.offset, result.offset + count):
+                self.on_written(result.topic, result.partition, offset)
         if failure is not None:
             await self._failed(producer, failure)
 
@@ -135,13 +145,41 @@ class KafkaPublisher:
                 await broken.stop()
 
 
-def _send(producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[asyncio.Future[Any]]:
-    sending: Awaitable[asyncio.Future[Any]] = producer.send(
-        record.topic,
-        record.value,
-        key=record.key,
-        partition=record.partition,
-        timestamp_ms=record.timestamp_ms,
-        headers=list(record.headers),
-    )
-    return sending
+async def _by_place(producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> dict[tuple[str, int], list[Outgoing]]:
+    """The records of each topic and partition, in order."""
+    places: dict[tuple[str, int], list[Outgoing]] = {}
+    sizes: dict[str, int] = {}
+    for record in records:
+        partition = record.partition
+        if partition is None:
+            if record.topic not in sizes:
+                sizes[record.topic] = len(await producer.partitions_for(record.topic))
+            partition = partition_of(record.key if record.key is not None else record.value or b"", sizes[record.topic])
+        places.setdefault((record.topic, partition), []).append(record)
+    return places
+
+
+def _batches(producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> list[BatchBuilder]:
+    """As few as hold them all; one too large for any has a batch to itself."""
+    batches = [producer.create_batch()]
+    for record in records:
+        if not _append(batches[-1], record):
+            batches.append(producer.create_batch())
+            _append(batches[-1], record)
+    return batches
+
+
+def _append(batch: BatchBuilder, record: Outgoing) -> bool:
+    """Add the record if there is room."""
+    headers, timestamp = list(record.headers), record.timestamp_ms
+    return batch.append(key=record.key, value=record.value, timestamp=timestamp, headers=headers) is not None
+
+
+def _too_large(records: Iterable[Outgoing], limit: int) -> KafkaError | None:
+    """What to say of records too large for any request, if there are any."""
+    largest = max(map(_size, records), default=0)
+    return MessageSizeTooLargeError(f"a record of {largest} bytes, {limit} at most") if largest > limit else None
+
+
+def _size(record: Outgoing) -> int:
+    return len(record.key or b"") + len(record.value or b"")

@@ -16,8 +16,8 @@ from stream_engine.codec import decode_dead_letter
 from stream_engine.events import DeadLetter
 from stream_engine.settings import EncoderSettings, IndexSettings, KafkaSettings, Settings, TopicSettings
 from stream_engine.streaming.admin import create_or_verify
+from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.reading import snapshot
-from stream_engine.streaming.stages.clicks import partition_of
 from stream_engine.streaming.topics import item_state_topic
 
 LARGEST = 1_048_588  # bytes of a batch that a broker takes by default

@@ -9,9 +9,9 @@ from kafka.partitioner.default import murmur2
 
 from stream_engine.errors import Unavailable
 from stream_engine.settings import KafkaSettings, Settings
+from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.publisher import KafkaPublisher, Outgoing, Refused
 from stream_engine.streaming.reading import snapshot
-from stream_engine.streaming.stages.clicks import partition_of
 
 pytestmark = pytest.mark.integration
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from aiokafka.partitioner import murmur2
-
 from stream_engine.codec import Limits, decode_interaction, encode_item, encode_recommendation
 from stream_engine.engine import Engine
 from stream_engine.events import Item, Received
 from stream_engine.items.updates import ItemUpdate, encode_updates
 from stream_engine.streaming.chunks import Record, source_of
+from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.catalogue import ANNOUNCED
 from stream_engine.streaming.stages.decoding import decoded
@@ -78,9 +77,3 @@ def _encoded(said: list[ItemUpdate]) -> list[bytes]:
         return [data]
     half = len(said) // 2
     return _encoded(said[:half]) + _encoded(said[half:])
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Where the Java client's default partitioner puts a key."""
-    owner: int = (murmur2(key) & 0x7FFFFFFF) % partitions
-    return owner
