@@ -37,7 +37,7 @@ def _store(settings: IndexSettings, name: str, dimensions: int, data_dir: Path) 
     """Adapters are imported when they are chosen: each loads a large native library."""
     match settings.location:
         case "memory":
-            return MemoryIndex(dimensions)
+            return MemoryIndex(dimensions, exact=False)
         case "edge":
             from stream_engine.index.edge import EdgeIndex  # noqa: PLC0415
 

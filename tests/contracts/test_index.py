@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Local mode performs exact"),
 ]
 DIMENSIONS = 16
-IMPLEMENTATIONS = ["memory", "edge", "local", "grpc", "resilient", "server"]
+IMPLEMENTATIONS = ["memory", "sketched", "edge", "local", "grpc", "resilient", "server"]
 Open = Callable[[], Awaitable[Index]]
 
 
@@ -37,8 +37,8 @@ async def open_one(request: pytest.FixtureRequest, tmp_path: Path, qdrant_server
     async def store(number: int) -> Store:
         settings = IndexSettings(collection=f"test-{uuid.uuid4().hex}")
         match request.param:
-            case "memory":
-                return MemoryIndex(DIMENSIONS)
+            case "memory" | "sketched":
+                return MemoryIndex(DIMENSIONS, exact=request.param == "memory", sketched_from=3)
             case "edge":
                 return EdgeIndex(tmp_path / f"edge-{number}", DIMENSIONS)
             case "local":
