@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,15 +87,15 @@ def _round(broker: Broker, folder: Path, name: str, number: int, *, items: int, 
     process = spawn(peer.command, log=log, environment=variables)
     lists = _Lists(settings)
     try:
-        wait = partial(_until_out, lists, process, log, merges=peer.merges)
-        _send(settings, clicks(count // 10, USERS, items, seed=0))
-        wait(count // 10, within=READY_WITHIN)
+        warm = count // 10
+        _send(settings, clicks(warm, USERS, items, seed=0))
+        _until_out(lists, process, log, warm, merges=peer.merges, within=READY_WITHIN)
         before, began, cpu = lists.count(), time.monotonic(), cpu_seconds(process.pid)
         _send(settings, clicks(count, USERS, items, seed=1 + number))
-        seconds = wait(count, within=DRAINED_WITHIN) - began
+        ended = _until_out(lists, process, log, before + count, merges=peer.merges, within=DRAINED_WITHIN)
         return {
             "cpu_ms_per_click": round(1000 * (cpu_seconds(process.pid) - cpu) / count, 4),
-            "clicks_per_second": round(count / seconds),
+            "clicks_per_second": round(count / (ended - began)),
             "lists_per_click": round((lists.count() - before) / count, 3),
             "peak_rss_mb": round(peak_mb(process.pid)),
         }
@@ -121,9 +120,9 @@ class _Lists:
         self._consumer.close()
 
 
-def _until_out(lists: _Lists, process: Any, log: Path, count: int, *, merges: bool, within: float) -> float:
-    """When the last list came: as many as clicks, or some where they merge, and no more for a while."""
-    before = last = lists.count()
+def _until_out(lists: _Lists, process: Any, log: Path, end: int, *, merges: bool, within: float) -> float:
+    """When the last list came: the topic has so many, or where they merge, no more came for a while."""
+    first = last = lists.count() if merges else 0
     changed = time.monotonic()
 
     def settled() -> bool:
@@ -132,8 +131,8 @@ def _until_out(lists: _Lists, process: Any, log: Path, count: int, *, merges: bo
             raise RuntimeError(f"it left with {process.returncode}:\n{last_lines(log, 30)}")
         if (now := lists.count()) != last:
             last, changed = now, time.monotonic()
-        quiet = merges and last > before and time.monotonic() - changed > SETTLED
-        return quiet or last >= before + count
+        quiet = merges and last > first and time.monotonic() - changed > SETTLED
+        return quiet or last >= end
 
     wait_for(settled, f"lists ({log})", within)
     return changed

@@ -45,7 +45,7 @@ def main() -> None:
             "open_loop": lambda: open_loop(broker, folder, given),
             "peers": lambda: peers(broker, folder, given),
             "growth": lambda: growth(broker, folder, full=given.full),
-            "search": lambda: search(SIZES if given.full else SIZES[:2]),
+            "search": lambda: search(full=given.full),
             "encode": lambda: encode(Path(scratch) / "encode.json"),
         }
         for name in given.only or [name for name in parts if given.full or name != "growth"]:
@@ -122,9 +122,9 @@ def peers(broker: Broker, folder: Path, given: argparse.Namespace) -> dict[str, 
     )
 
 
-def search(sizes: tuple[int, ...]) -> dict[str, Any]:
-    """CPU of one search, by size."""
-    command = [sys.executable, str(HERE / "search.py"), *map(str, sizes)]
+def search(*, full: bool) -> dict[str, Any]:
+    """CPU of one search, by size; a million items in Qdrant Edge only in full."""
+    command = [sys.executable, str(HERE / "search.py"), *map(str, SIZES), *(["--large"] if full else [])]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
     found: dict[str, Any] = json.loads(done.stdout)
     return found
