@@ -22,6 +22,7 @@ class Metrics:
     failures: Counter = field(init=False)
     holds: Counter = field(init=False)
     rewinds: Counter = field(init=False)
+    moved: Counter = field(init=False)
     chunk_records: Histogram = field(init=False)
     chunk_seconds: Histogram = field(init=False)
     latency: Histogram = field(init=False)
@@ -38,6 +39,7 @@ class Metrics:
             "failures": Counter("failures", "Bugs of ours met, by error class", ["error"], **at),
             "holds": Counter("holds", "Times a chunk waited for a dependency", ["dependency"], **at),
             "rewinds": Counter("rewinds", "Times records lost on their way were sought again", **at),
+            "moved": Counter("moved", "Records sent on: their user belongs on another partition", ["topic"], **at),
             "chunk_records": Histogram("chunk_records", "Records in a chunk", ["topic"], buckets=SIZES, **at),
             "chunk_seconds": Histogram("chunk_seconds", "Time a chunk took", ["topic"], buckets=LATENCY, **at),
             "latency": Histogram("latency_seconds", "Record time to effects sent", ["topic"], buckets=LATENCY, **at),

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -171,10 +172,10 @@ class Guard:
         log.error("failure", exc_info=error, extra={"source": source_of(record)})
         self._metrics.failures.labels(type(error).__name__).inc()
         letter = dead_letter(record, error, topic=self._dead_letters, stage=self._stage.name)
-        try:
-            await self._carry_out([record], _always(letter))
-        except Refused:
-            await self._carry_out([record], _always(_clipped(letter)))
+        for smaller in (letter, letter._replace(timestamp_ms=None), _clipped(letter)):
+            with suppress(Refused):  # its time, or its size
+                return await self._carry_out([record], _always(smaller))
+        raise Refused(self._dead_letters)
 
     async def _handled(self, records: Sequence[Record], handle: Handle) -> list[Outgoing]:
         if self._give_up.is_set():

@@ -23,7 +23,7 @@ from stream_engine.streaming.guard import Stage
 from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.publisher import KafkaPublisher
 from stream_engine.streaming.sharing import Sharing
-from stream_engine.streaming.stages import Catalogue, Clicks, Control, Joins, StateTable, Statistics
+from stream_engine.streaming.stages import Catalogue, Clicks, Control, Joins, Placement, StateTable, Statistics
 from stream_engine.streaming.topics import (
     ITEMS_TABLE,
     changelog_topic,
@@ -88,11 +88,14 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
     return Parts(encoder, index, view, engine, publisher, sharing, feed, writer)
 
 
-def make_stages(settings: Settings, parts: Parts, *, users: StateTable, items: StateTable) -> dict[str, Stage]:
-    """One stage for each topic that is consumed."""
+def make_stages(
+    settings: Settings, parts: Parts, *, users: StateTable, items: StateTable, moved: Callable[[str, int], None]
+) -> dict[str, Stage]:
+    """One stage for each topic that is consumed; `moved` is told of records that were sent on."""
     kafka, topics = settings.kafka, settings.topics
     interactions = interactions_topic(kafka.group)
     limits = Limits(max_future=settings.stream.max_future, max_bytes=kafka.max_record_bytes)
+    placement = Placement(kafka.partitions, moved)
     clicks = Clicks(
         engine=parts.engine,
         users=users,
@@ -103,6 +106,7 @@ def make_stages(settings: Settings, parts: Parts, *, users: StateTable, items: S
         items=topics.items,
         interactions=interactions,
         partitions=kafka.partitions,
+        placement=placement,
     )
     catalogue = Catalogue(
         view=parts.view,
@@ -119,6 +123,7 @@ def make_stages(settings: Settings, parts: Parts, *, users: StateTable, items: S
         recommendations=topics.recommendations,
         dead_letters=topics.dead_letters,
         joins=joins_topic(kafka.group),
+        placement=placement,
     )
     joins = Joins(
         engine=parts.engine,

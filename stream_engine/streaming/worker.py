@@ -108,7 +108,8 @@ class Worker:
     def _make_app(self, parts: Parts) -> ChunkApp:
         settings = self._settings
         app = make_app(settings, finish=self._finish, outdated=outdated)
-        stages = make_stages(settings, parts, users=users_table(app, settings), items=items_table(app, settings))
+        users, items = users_table(app, settings), items_table(app, settings)
+        stages = make_stages(settings, parts, users=users, items=items, moved=self._count_moved)
         self._guards = {
             topic: Guard(
                 stage,
@@ -123,6 +124,9 @@ class Worker:
         }
         add_agents(app, self._guards)
         return app
+
+    def _count_moved(self, topic: str, records: int) -> None:
+        self._metrics.moved.labels(topic).inc(records)
 
     async def _finish(self) -> None:
         await asyncio.gather(*(guard.finish() for guard in self._guards.values()))

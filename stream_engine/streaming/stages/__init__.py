@@ -4,7 +4,19 @@ from stream_engine.streaming.stages.catalogue import ANNOUNCED, Catalogue, point
 from stream_engine.streaming.stages.clicks import Clicks
 from stream_engine.streaming.stages.control import Control
 from stream_engine.streaming.stages.joins import Joins
+from stream_engine.streaming.stages.placing import Placement
 from stream_engine.streaming.stages.statistics import Statistics
 from stream_engine.streaming.stages.tables import FakeTable, StateTable
 
-__all__ = ["ANNOUNCED", "Catalogue", "Clicks", "Control", "FakeTable", "Joins", "StateTable", "Statistics", "points"]
+__all__ = [
+    "ANNOUNCED",
+    "Catalogue",
+    "Clicks",
+    "Control",
+    "FakeTable",
+    "Joins",
+    "Placement",
+    "StateTable",
+    "Statistics",
+    "points",
+]

@@ -14,6 +14,7 @@ from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.catalogue import ANNOUNCED
 from stream_engine.streaming.stages.decoding import decoded
+from stream_engine.streaming.stages.placing import Placement, named
 from stream_engine.streaming.stages.tables import StateTable
 from stream_engine.users import UserState, decode_state, encode_state
 
@@ -22,7 +23,10 @@ LARGEST = 500_000  # bytes of a record of updates
 
 @dataclass(frozen=True, slots=True)
 class Clicks:
-    """A click: the user's new state, their new list, and what it says about items."""
+    """A click: the user's new state, their new list, and what it says about items.
+
+    Clicks of users who belong on another partition are sent on (see placing.py); without a placement there are none.
+    """
 
     engine: Engine
     users: StateTable
@@ -33,6 +37,7 @@ class Clicks:
     items: str
     interactions: str
     partitions: int
+    placement: Placement | None = None
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """Effects in the order they are to be published; the table has changed already."""
@@ -40,7 +45,10 @@ class Clicks:
         good, effects = decoded(
             records, decode_interaction, limits=self.limits, dead_letters=self.dead_letters, stage="clicks"
         )
-        received = [Received(interaction, source_of(record)) for record, interaction in good]
+        if self.placement is not None:
+            good, elsewhere = self.placement.divided(good, lambda interaction: interaction.user_id)
+            effects += elsewhere
+        received = [Received(named(record, interaction), source_of(record)) for record, interaction in good]
         outcome = await self.engine.on_chunk(received, self._states(received, partition), self.clock())
         for user in outcome.users:
             key = user.user_id.encode()

@@ -12,6 +12,7 @@ from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.guard import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.decoding import decoded
+from stream_engine.streaming.stages.placing import Placement
 from stream_engine.streaming.stages.tables import StateTable
 from stream_engine.users import decode_state, encode_state, with_attributes
 
@@ -25,12 +26,16 @@ class Control:
     recommendations: str
     dead_letters: str
     joins: str
+    placement: Placement | None = None
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """Tombstones of the erased, histories for the accounts' owners, states with attributes."""
         good, effects = decoded(
             records, decode_user_control, limits=self.limits, dead_letters=self.dead_letters, stage="users"
         )
+        if self.placement is not None:
+            good, elsewhere = self.placement.divided(good, lambda control: control.user_id)
+            effects += elsewhere
         for record, control in good:
             try:
                 effects += self._effects(control, record.partition)
