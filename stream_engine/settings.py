@@ -99,6 +99,7 @@ class UserSettings(Group):
     similarity: float = Field(0.7, ge=-1, le=1, description="cosine from which a click joins an interest")
     history: int = Field(50, ge=1, le=50)
     seen: int = Field(128, ge=0, le=256, description="items remembered beyond the history, as far as there is room")
+    expire_after: float = Field(365 * 86_400.0, ge=0, description="seconds away until a user is forgotten; 0: never")
     weights: dict[str, Weight] = Field(EVENT_WEIGHTS, description="clicks an event is worth; those not named stay")
 
     @field_validator("weights")

@@ -218,14 +218,19 @@ class ItemView:
             self.shelves[name].offer(row, moved[len(moved) // 2])
 
     def _file(self, row: int, categories: tuple[str, ...]) -> None:
-        for name in self.categories[row]:
+        before = self.categories[row]
+        for name in before:
             self.category_sizes[name] -= 1
             if name not in categories:
                 self.shelves[name].forget(row)
+        if len(self._interned) > _ROOM + 2 * len(self._rows):
+            self._interned.clear()
         self.categories[row] = self._interned.setdefault(categories, categories)
         for name in categories:
             self.category_sizes[name] += 1
             self.shelves.setdefault(name, BestFew(_SHELF))
+        for name in {name for name in before if not self.category_sizes[name]}:
+            del self.category_sizes[name], self.shelves[name]
 
     def _place(self, row: int, vector: Vector | None) -> None:
         columns = self.columns

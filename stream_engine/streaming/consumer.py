@@ -203,11 +203,17 @@ class BytesTable(faust.Table):
             value: bytes | None = self.data.get(key)
             return value
 
+    def places(self) -> list[tuple[bytes, int]]:
+        """Every key and the partition its records come by, those of standbys among them."""
+        return list(self.data._key_partition.items()) if isinstance(self.data, MemoryStore) else []  # noqa: SLF001
+
     def write(self, key: bytes, value: bytes | None, partition: int) -> Outgoing:
         """Set or (None) delete locally; the changelog record is the caller's to publish."""
         with _in_hand(partition):
             if value is None:
                 self.data.pop(key, None)
+                if isinstance(self.data, MemoryStore):
+                    self.data._key_partition.pop(key, None)  # noqa: SLF001
             else:
                 self.data[key] = value
                 if isinstance(self.data, MemoryStore):  # else what is written stays when its partition leaves

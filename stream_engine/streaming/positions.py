@@ -63,6 +63,10 @@ class Positions:
         """Accept nothing more before the next epoch: a rebalance or a stop has begun."""
         self._closed = True
 
+    def is_ours(self, partition: Partition) -> bool:
+        """Whether the partition's records may be applied now: it is open, and no rebalance or stop has begun."""
+        return not self._closed and partition in self._open
+
     def may_fetch(self, partition: Partition, *, at_most: int = 1 << 62) -> bool:
         """Whether the consumer stands at a place we know, and fewer than `at_most` offsets are in hand."""
         if partition not in self._open:

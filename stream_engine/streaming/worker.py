@@ -20,7 +20,8 @@ from stream_engine.errors import BadConfiguration, NewerVersion
 from stream_engine.metrics import Metrics
 from stream_engine.settings import Settings
 from stream_engine.streaming.app import add_agents, items_table, make_app, users_table
-from stream_engine.streaming.consumer import ChunkApp
+from stream_engine.streaming.consumer import BytesTable, ChunkApp
+from stream_engine.streaming.expiry import Expiry
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.health import Health
 from stream_engine.streaming.lease import Lease
@@ -55,6 +56,7 @@ class Worker:
         self._guards: dict[str, Guard] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
+        self._expiry: Expiry | None = None
 
     async def run(self) -> int:
         """Start, serve, stop."""
@@ -92,6 +94,8 @@ class Worker:
         for guard in self._guards.values():
             if guard.lingers:
                 self._start(guard.linger())
+        if self._expiry is not None:
+            self._start(self._expiry.run())
         await app.start()
         self._waiting_for = set()
         await self._until(app.wait_until_stopped())
@@ -123,7 +127,22 @@ class Worker:
             for topic, stage in stages.items()
         }
         add_agents(app, self._guards)
+        if settings.users.expire_after:
+            self._expiry = self._make_expiry(app, parts, users, stages[settings.topics.clicks].turn)
         return app
+
+    def _make_expiry(self, app: ChunkApp, parts: Parts, users: BytesTable, turn: asyncio.Lock) -> Expiry:
+        topics = self._settings.topics
+        return Expiry(
+            users,
+            parts.publisher,
+            after=self._settings.users.expire_after,
+            recommendations=topics.recommendations,
+            turn=turn,
+            may_write=self._may_write,
+            owns=lambda partition: not app.in_recovery and app.positions.is_ours((topics.clicks, partition)),
+            clock=time.time,
+        )
 
     def _count_moved(self, topic: str, records: int) -> None:
         self._metrics.moved.labels(topic).inc(records)
@@ -168,6 +187,7 @@ class Worker:
             quality = parts.engine.quality
             self._metrics.items.set(len(parts.view))
             self._metrics.ready.set(not self._missing())
+            self._metrics.expired.set(0 if self._expiry is None else self._expiry.expired)
             self._metrics.quality.labels("hit_rate_at_10").set(quality.hit_rate)
             self._metrics.quality.labels("mrr").set(quality.mean_reciprocal_rank)
             self._metrics.quality.labels("trending_hit_rate_at_10").set(quality.trending_hit_rate)

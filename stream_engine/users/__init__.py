@@ -1,6 +1,6 @@
 """What is remembered of a user: a value, pure functions on it, and its versioned bytes."""
 
-from stream_engine.users.codec import MAX_BYTES, VERSION, BadState, decode_state, encode_state, marks
+from stream_engine.users.codec import MAX_BYTES, VERSION, BadState, decode_state, encode_state, last_active, marks
 from stream_engine.users.history import Entry, context, entries, is_counted, item_hash, recent, seen_hashes
 from stream_engine.users.joining import emptied, merge, with_attributes
 from stream_engine.users.state import UserState, interest_vectors, is_new, next_offset, space_of
@@ -22,6 +22,7 @@ __all__ = [
     "is_counted",
     "is_new",
     "item_hash",
+    "last_active",
     "marks",
     "merge",
     "next_offset",

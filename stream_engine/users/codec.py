@@ -42,6 +42,14 @@ class _Progress(msgspec.Struct, array_like=True):
     merged: tuple[tuple[bytes, int], ...] = ()
 
 
+class _Activity(msgspec.Struct, array_like=True):
+    """A state's first two fields."""
+
+    interactions: msgspec.Raw = _SKIPPED
+    updated_at: float = 0.0
+
+
+_activity = msgspec.msgpack.Decoder(_Activity)
 _progress = msgspec.msgpack.Decoder(_Progress)
 
 
@@ -72,6 +80,14 @@ def marks(stored: bytes) -> dict[Hashable, int]:
         raise BadState(str(error)) from error
     clicks: dict[Hashable, int] = {(topic, partition): offset for topic, partition, offset in progress.watermarks}
     return clicks | dict(progress.merged)
+
+
+def last_active(stored: bytes) -> float:
+    """The latest event time of a stored state, 0 for a user who never acted; raises BadState or NewerVersion."""
+    try:
+        return _activity.decode(_body(stored)).updated_at
+    except msgspec.MsgspecError as error:
+        raise BadState(str(error)) from error
 
 
 def _body(stored: bytes) -> memoryview:

@@ -1,56 +1,98 @@
-"""What a click costs as things grow: the catalogue, a user's history, partitions; and how long a start takes."""
+"""Whether what is kept stays small: a user with a million clicks, an item clicked a million times, a million users.
+
+python tests/benchmarks/growth.py [--count 1000000]; a few minutes.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import resource
+import sys
 import time
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
 
-from openloop import Stand, standing
+import numpy as np
 
-from stream_engine.local.broker import Broker
+from stream_engine.events import Interaction, Received, Source
+from stream_engine.items.statistics import ItemStatistics, encode_statistics, observe
+from stream_engine.items.updates import ItemUpdate
+from stream_engine.settings import StatisticsSettings, UserSettings
+from stream_engine.users import UserState, advance, encode_state
 
-RATE, SECONDS = 100.0, 6.0
-HISTORIES = (1, 10, 50)
-
-
-def growth(broker: Broker, folder: Path, *, full: bool) -> dict[str, Any]:
-    """Figures of each."""
-    sizes = (10_000, 100_000, 1_000_000) if full else (10_000, 100_000)
-    return {
-        "partitions": {count: _grown(broker, folder, items=10_000, partitions=count) for count in (4, 8, 32)},
-        "items": {count: _grown(broker, folder, items=count) for count in sizes},
-        "history": _histories(broker, folder),
-    }
+START = 1_600_000_000.0
+TIMED = 200  # of the last clicks before a mark
 
 
-def _grown(broker: Broker, folder: Path, **options: Any) -> dict[str, float]:
-    began = time.monotonic()
-    with standing(broker, folder, **options) as stand:
-        ready = time.monotonic() - began
-        stand.step(RATE, SECONDS)
-        return {"seconds_until_ready": round(ready, 1), **_cost(stand)}
+def received(at: int, item: int) -> Received:
+    """The so-manieth click, a minute after the one before."""
+    click = Interaction(user_id="u", item_id=f"item-{item}", timestamp=START + 60.0 * at)
+    return Received(click, Source("clicks", 3, at))
 
 
-def _cost(stand: Stand) -> dict[str, float]:
-    step = stand.step(RATE, SECONDS)
-    return {
-        "cpu_ms_per_click": step["cpu_ms_per_click"]["workers"],
-        "p50_ms": step["ms"]["p50"],
-        "peak_rss_mb": max(step["peak_rss_mb"]),
-    }
-
-
-def _histories(broker: Broker, folder: Path) -> dict[int, dict[str, float]]:
-    """The same few users click on; after so many clicks each, what the next ones cost."""
-    found, clicked = {}, 0.0
-    with standing(broker, folder, items=10_000) as stand:
-        stand.users = 100
-        for length in HISTORIES:
-            while clicked < length - 1:
-                seconds = min(20.0, (length - 1 - clicked) * stand.users / RATE)
-                stand.step(RATE, max(1.0, seconds))
-                clicked += max(1.0, seconds) * RATE / stand.users
-            found[length] = _cost(stand)
-            clicked += SECONDS * RATE / stand.users
+def one_user(marks: list[int]) -> dict[str, dict[str, float]]:
+    """State bytes and µs a click of one user, at each mark."""
+    rng, settings, state, found = np.random.default_rng(0), UserSettings(), None, {}
+    vectors = rng.normal(size=(64, 384)).astype(np.float32)
+    for before, mark in pairwise([0, *marks]):
+        for at in range(before, mark - TIMED):
+            state = advance(state, received(at, at % 5_000), vectors[at % 64], settings)
+        began = time.perf_counter()
+        for at in range(mark - TIMED, mark):
+            state = advance(state, received(at, at % 5_000), vectors[at % 64], settings)
+        took = time.perf_counter() - began
+        found[str(mark)] = {"bytes": len(encode_state(state or UserState())), "us": round(1e6 * took / TIMED, 1)}
     return found
+
+
+def one_item(marks: list[int]) -> dict[str, dict[str, float]]:
+    """Bytes of the statistics and µs an update of one item, each of whose clickers came from ten other items."""
+    settings, stats, found = StatisticsSettings(), None, {}
+
+    def observed(stats: ItemStatistics | None, at: int) -> ItemStatistics:
+        earlier = tuple((f"item-{(7 * at + each) % 5_000}", 0.9**each) for each in range(10))
+        return observe(stats, ItemUpdate("x", at % 8, at, START + at, 1.0, earlier, (), earlier[0][0]), settings)
+
+    for before, mark in pairwise([0, *marks]):
+        for at in range(before, mark - TIMED):
+            stats = observed(stats, at)
+        began = time.perf_counter()
+        for at in range(mark - TIMED, mark):
+            stats = observed(stats, at)
+        took = time.perf_counter() - began
+        if stats is not None:
+            found[str(mark)] = {"bytes": len(encode_statistics(stats)), "us": round(1e6 * took / TIMED, 1)}
+    return found
+
+
+def many_users(count: int) -> dict[str, float]:
+    """Resident bytes a user with one click, in a table of states in memory."""
+    settings, before = UserSettings(), resident()
+    vector = np.ones(384, np.float32)
+    table: dict[bytes, bytes] = {}
+    places: dict[bytes, int] = {}
+    for at in range(count):
+        key = b"user-%d" % at
+        table[key] = encode_state(advance(None, received(at, at % 5_000), vector, settings))
+        places[key] = at % 8
+    return {"users": count, "state_bytes": len(table[b"user-0"]), "bytes_a_user": round((resident() - before) / count)}
+
+
+def resident() -> int:
+    """The most bytes ever resident."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main() -> None:
+    """All three, as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=1_000_000)
+    count = parser.parse_args().count
+    marks = [mark for mark in (1_000, 10_000, 100_000, 1_000_000) if mark <= count]
+    users = many_users(count)
+    report = {"many_users": users, "one_user": one_user(marks), "one_item": one_item(marks)}
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -196,3 +196,15 @@ def test_a_commit_of_an_older_epoch_says_nothing_of_this_one() -> None:
     finished(positions, 15)
     positions.committed({P: 15, ("clicks", 9): 3}, epoch=sent_in)
     assert positions.committable() == {P: 15}
+
+
+def test_a_partition_is_ours_from_open_until_a_rebalance_begins() -> None:
+    positions = Positions()
+    assert not positions.is_ours(("clicks", 0))
+    positions.start({("clicks", 0): 5})
+    assert not positions.is_ours(("clicks", 0))
+    positions.open(positions.epoch)
+    assert positions.is_ours(("clicks", 0))
+    assert not positions.is_ours(("clicks", 1))
+    positions.close()
+    assert not positions.is_ours(("clicks", 0))

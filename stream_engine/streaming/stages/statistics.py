@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from stream_engine.errors import PoisonEvent
 from stream_engine.items.statistics import ItemStatistics, decode_statistics, encode_statistics, observe
@@ -14,6 +15,8 @@ from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.guard import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.tables import StateTable
+
+CACHED = 4_096  # items, of some tens of kilobytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,19 @@ class Statistics:
             for update in updates:
                 place = (update.item_id.encode(), record.partition)
                 touched[place] = observe(touched.get(place) or self._known(place), update, self.settings)
-        self.cached.update(touched)
+        self._remember(touched)
         effects += [
             self.table.write(key, encode_statistics(stats), partition) for (key, partition), stats in touched.items()
         ]
         return effects
+
+    def _remember(self, touched: dict[tuple[bytes, int], ItemStatistics]) -> None:
+        """Cache these as the latest; the oldest go."""
+        for place, stats in touched.items():
+            self.cached.pop(place, None)
+            self.cached[place] = stats
+        for place in list(islice(self.cached, max(0, len(self.cached) - CACHED))):
+            del self.cached[place]
 
     def forget(self) -> None:
         """Drop what is cached: another worker may write the table before we own its partitions again."""

@@ -30,6 +30,10 @@ class FakeTable:
         """The value, or None."""
         return self.values.get((key, partition))
 
+    def places(self) -> list[tuple[bytes, int]]:
+        """Every key and its partition."""
+        return list(self.values)
+
     def write(self, key: bytes, value: bytes | None, partition: int) -> Outgoing:
         """Set, or with None delete."""
         if value is None:

@@ -267,3 +267,15 @@ def test_the_space_is_fitted_once_there_are_texts() -> None:
     assert np.linalg.norm(view.space.mean) > 0.5
     rows = view.all_rows()
     assert view.columns.norms[rows] == pytest.approx(view.space.norms(view.vectors(rows)), abs=1e-5)
+
+
+def test_categories_nobody_is_in_are_not_kept() -> None:
+    view = ItemView(2, StatisticsSettings())
+    for number in range(3_000):
+        view.put(CatalogueRecord("x", categories=(f"c{number}", f"d{number}")))
+        view.put(CatalogueRecord("y", categories=("all", "all")))
+    assert set(view.shelves) == set(view.category_sizes) == {"c2999", "d2999", "all"}
+    assert len(view._interned) < 2_000
+    view.remove("x")
+    view.remove("y")
+    assert not view.shelves

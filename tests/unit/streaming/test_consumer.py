@@ -182,3 +182,12 @@ async def test_a_changelog_of_a_later_version_is_not_recovered_from(app: ChunkAp
     with pytest.raises(NewerVersion, match="stream-engine-users-state-changelog: version 2 found"):
         table.apply_changelog_batch([SimpleNamespace(message=newer)])
     assert table.read(b"u", 0) is None
+
+
+async def test_a_table_keeps_nothing_of_what_is_deleted(app: ChunkApp) -> None:
+    table = users_table(app, Settings())
+    table.write(b"u", b"\x01", 2)
+    assert table.places() == [(b"u", 2)]
+    table.write(b"u", None, 2)
+    assert table.places() == []
+    assert table.read(b"u", 2) is None

@@ -16,6 +16,7 @@ from stream_engine.items.record import decode_record
 from stream_engine.items.statistics import decode_statistics
 from stream_engine.items.updates import ItemUpdate, encode_updates
 from stream_engine.streaming.stages import ANNOUNCED
+from stream_engine.streaming.stages import statistics as statistics_stage
 from stream_engine.vectors import Matrix
 
 INLINE = ((ANNOUNCED, b"inline"),)
@@ -196,3 +197,13 @@ async def test_erasing_a_user_leaves_tombstones_for_state_and_list_known_or_not(
 async def test_controls_nobody_understands_are_letters() -> None:
     effects = await Stages().control.handle([record(0, b"{", topic="users"), record(1, None, topic="users")])
     assert [(each.stage, each.source.offset) for each in letters(effects)] == [("users", 0), ("users", 1)]
+
+
+async def test_what_statistics_cache_is_bounded_and_what_leaves_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics_stage, "CACHED", 3)
+    stages = Stages()
+    for offset in range(20):
+        said = encode_updates([ItemUpdate(f"i{offset % 10}", 0, offset, 1_700_000_000.0, 1.0)])
+        await stages.statistics.handle([FakeRecord(offset, said, None, (), "interactions")])
+        assert len(stages.statistics.cached) <= 3
+    assert {decode_statistics(value).clicks for value in stages.items.values.values()} == {2.0}
