@@ -17,6 +17,7 @@ from harness.workers import WorkerProcess, wait_for
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from stream_engine.local.broker import Broker
+from stream_engine.settings import UserSettings
 from stream_engine.streaming.admin import create_or_verify
 from stream_engine.streaming.topics import USERS_TABLE, changelog_topic, interactions_topic, joins_topic
 
@@ -36,7 +37,9 @@ FIELD = re.compile(r"^[a-z][A-Za-z_-]*(\.[A-Za-z_]+|\[[0-9.]+\])*: ")
 @pytest.fixture(scope="module")
 def live(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """One worker that knows three items."""
-    with engine(tmp_path_factory.mktemp("garbage"), settings_on(broker.bootstrap, "garbage"), 1) as running:
+    settings = settings_on(broker.bootstrap, "garbage")
+    settings = settings.model_copy(update={"users": UserSettings(expire_after=0)})  # some clicks are of years ago
+    with engine(tmp_path_factory.mktemp("garbage"), settings, 1) as running:
         running.items(TITLES)
         running.until_known(TITLES)
         yield running
