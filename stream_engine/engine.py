@@ -101,7 +101,7 @@ class Engine:
     async def on_chunk(self, received: Sequence[Received], states: Mapping[str, UserState], now: float) -> ChunkOutcome:
         """One list for each user who clicked, reflecting their last click of the chunk.
 
-        `received` is of one partition, in order; `states` holds the users' states where they have one. The same
+        `received` is in order, each user's of one partition; `states` holds the states of those who have one. The same
         chunk again, with the states it led to, gives the same lists' ids and the same updates.
         """
         self._sampler.refill(now)

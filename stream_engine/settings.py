@@ -84,7 +84,7 @@ class IndexSettings(Group):
     location: str = Field("edge", pattern=r"^(edge|memory|https?://.+)$")
     api_key: SecretStr = SecretStr("")
     collection: str = "items"
-    quantized: bool = False
+    quantized: bool = Field(default=True, description="search bytes first, then the full vectors of the best")
     prefer_grpc: bool = True
     grpc_port: int = Field(6334, ge=1, le=65_535)
     timeout: float = Field(2.0, gt=0, description="seconds")
@@ -138,7 +138,7 @@ class StreamSettings(Group):
 
     worker: str = Field("", description="this replica's name; empty picks one")
     data_dir: Path = Path(".data")
-    chunk: int = Field(64, ge=1, le=10_000, description="records applied together; the loop breathes in between")
+    chunk: int = Field(64, ge=1, le=10_000, description="records applied together, about; the loop breathes in between")
     standby_replicas: int = Field(0, ge=0)
     max_future: float = Field(86_400.0, ge=0, description="seconds a timestamp may lie ahead of its record")
     verbose: bool = Field(default=False, description="log what Faust and the Kafka clients say as well")

@@ -20,9 +20,8 @@ T = TypeVar("T")
 
 VECTOR = "text"
 UPDATE_BATCH = 256  # points an update: about 8 ms, in which the interpreter is held for 3
-INLINE_SCORES = 10_000  # more than about a millisecond of scores is computed off the event loop
 FLUSH_EVERY = 20_000  # points written between flushes; the log of writes grows until then
-OPTIMIZE_EVERY = 5_000  # points written between optimisations, at the least
+OPTIMIZE_EVERY = 1_000  # points written between optimisations, at the least
 OVERSAMPLING = 2.0  # int8 candidates per wanted result, rescored with the full vectors
 
 
@@ -84,8 +83,8 @@ class EdgeIndex:
             return [[] for _ in queries]
         async with self._lock:
             request = edge.QueryBatchRequest([self._request(query) for query in asked])
-            scores = len(asked) * len(self._items)
-            answers = await self._call(lambda shard: shard.query_batch(request), inline=scores <= INLINE_SCORES)
+            # Edge holds the interpreter while it searches: in a thread everything would wait just the same
+            answers = await self._call(lambda shard: shard.query_batch(request), inline=True)
             found = {id(query): self._matches(query, hits) for query, hits in zip(asked, answers, strict=True)}
         return [found.get(id(query), []) for query in queries]
 
@@ -171,7 +170,7 @@ def _config(dimensions: int, *, quantized: bool) -> edge.EdgeConfig:
         quantization_config=int8 if quantized else None,
         optimizers=edge.EdgeOptimizersConfig(
             default_segment_number=1,
-            indexing_threshold=4_000 if quantized else 1_000_000_000,
+            indexing_threshold=400 if quantized else 1_000_000_000,
         ),
         max_search_threads=1,
     )

@@ -42,14 +42,16 @@ class Stage:
     """What is done with the records of one topic: `handle` returns all that is to be published, and sends nothing.
 
     `forget` drops what it remembers beyond its table, before partitions move; stages of one table share a `turn`. With
-    `linger` (seconds) chunks are gathered for so long and handled together.
+    `linger` (seconds) chunks are gathered for so long, and while others are being applied, and handled together, about
+    `together` records at a time.
     """
 
     name: str
     handle: Handle
     forget: Callable[[], None] = lambda: None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    linger: float = 0.0
+    linger: float | None = None
+    together: int = 1 << 30
 
 
 class Guard:
@@ -77,6 +79,7 @@ class Guard:
         self._max_pause = max_pause
         self._give_up = asyncio.Event()
         self._gathered: list[Chunk] = []
+        self._arrived = asyncio.Event()
         self._handling: asyncio.Future[list[Outgoing]] | None = None
         self.holding: frozenset[str] = frozenset()
 
@@ -87,38 +90,52 @@ class Guard:
             self._metrics.rewinds.inc(lost)
             return not lost
         self._gathered.append(chunk)
-        if self._stage.linger == 0 or len(self._gathered) >= GATHER_AT_MOST:
+        self._arrived.set()
+        if not self.lingers or len(self._gathered) >= GATHER_AT_MOST:
             await self.flush()
         return True
 
     @property
     def lingers(self) -> bool:
         """Whether chunks wait for others, so that somebody must run `linger`."""
-        return self._stage.linger > 0
+        return self._stage.linger is not None
 
     async def flush(self) -> None:
         """Apply what is gathered."""
-        async with self._stage.turn:
-            chunks, self._gathered = self._gathered, []
-            chunks = [chunk for chunk in chunks if self._positions.is_current(chunk.span)]
-            if not chunks:
-                return
-            began = time.perf_counter()
-            try:
-                await self._apply([record for chunk in chunks for record in chunk.records])
-            except Abandoned:
-                for chunk in chunks:
-                    self._positions.give_up(chunk.span)
-                return
-            for chunk in chunks:
-                self._positions.done(chunk.span)
-            self._measure(chunks, time.perf_counter() - began)
+        while self._gathered:
+            async with self._stage.turn:
+                await self._flush(self._taken())
 
     async def linger(self) -> None:
-        """Flush every `linger` seconds, for ever."""
+        """Flush what has arrived `linger` seconds after the first of it, for ever."""
         while True:
-            await asyncio.sleep(self._stage.linger)
+            await self._arrived.wait()
+            self._arrived.clear()
+            await asyncio.sleep(self._stage.linger or 0.0)
             await self.flush()
+
+    def _taken(self) -> list[Chunk]:
+        """The first of what is gathered: whole chunks, until they hold as many records as are handled together."""
+        taken, records = 0, 0
+        while taken < len(self._gathered) and (not taken or records < self._stage.together):
+            records += len(self._gathered[taken].records)
+            taken += 1
+        chunks, self._gathered = self._gathered[:taken], self._gathered[taken:]
+        return [chunk for chunk in chunks if self._positions.is_current(chunk.span)]
+
+    async def _flush(self, chunks: Sequence[Chunk]) -> None:
+        if not chunks:
+            return
+        began = time.perf_counter()
+        try:
+            await self._apply([record for chunk in chunks for record in chunk.records])
+        except Abandoned:
+            for chunk in chunks:
+                self._positions.give_up(chunk.span)
+            return
+        for chunk in chunks:
+            self._positions.done(chunk.span)
+        self._measure(chunks, time.perf_counter() - began)
 
     async def finish(self) -> None:
         """Return when no chunk is in hand: what is not on its way to the broker yet is given up."""

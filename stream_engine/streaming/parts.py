@@ -135,7 +135,7 @@ def make_stages(
     )
     turn = asyncio.Lock()  # of those who write the users' table
     return {
-        topics.clicks: Stage("clicks", clicks.handle, turn=turn),
+        topics.clicks: Stage("clicks", clicks.handle, turn=turn, linger=0.0, together=settings.stream.chunk),
         topics.users: Stage("users", control.handle, turn=turn),
         joins_topic(kafka.group): Stage("joins", joins.handle, turn=turn),
         topics.items: Stage("items", catalogue.handle),

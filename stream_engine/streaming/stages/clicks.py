@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stream_engine.codec import Limits, decode_interaction, encode_item, encode_recommendation
@@ -41,7 +41,6 @@ class Clicks:
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """Effects in the order they are to be published; the table has changed already."""
-        partition = records[0].partition
         good, effects = decoded(
             records, decode_interaction, limits=self.limits, dead_letters=self.dead_letters, stage="clicks"
         )
@@ -49,18 +48,25 @@ class Clicks:
             good, elsewhere = self.placement.divided(good, lambda interaction: interaction.user_id)
             effects += elsewhere
         received = [Received(named(record, interaction), source_of(record)) for record, interaction in good]
-        outcome = await self.engine.on_chunk(received, self._states(received, partition), self.clock())
+        for each in _apart(received):
+            effects += await self._effects(each)
+        return effects
+
+    async def _effects(self, received: Sequence[Received]) -> list[Outgoing]:
+        """Of clicks that come by one partition for each user."""
+        partitions = {each.interaction.user_id: each.source.partition for each in received}
+        outcome = await self.engine.on_chunk(received, self._states(partitions), self.clock())
+        effects = []
         for user in outcome.users:
             key = user.user_id.encode()
-            effects.append(self.users.write(key, encode_state(user.state), partition))
+            effects.append(self.users.write(key, encode_state(user.state), partitions[user.user_id]))
             effects.append(Outgoing(self.recommendations, key, encode_recommendation(user.recommendation)))
         effects += self._said(outcome.updates)
         effects += [self._announcement(item) for item in outcome.announced]
         return effects
 
-    def _states(self, received: Sequence[Received], partition: int) -> dict[str, UserState]:
-        users = dict.fromkeys(each.interaction.user_id for each in received)
-        stored = {user: self.users.read(user.encode(), partition) for user in users}
+    def _states(self, partitions: Mapping[str, int]) -> dict[str, UserState]:
+        stored = {user: self.users.read(user.encode(), partition) for user, partition in partitions.items()}
         return {user: decode_state(state) for user, state in stored.items() if state is not None}
 
     def _said(self, updates: Iterable[ItemUpdate]) -> list[Outgoing]:
@@ -76,6 +82,17 @@ class Clicks:
 
     def _announcement(self, item: Item) -> Outgoing:
         return Outgoing(self.items, item.item_id.encode(), encode_item(item), ((ANNOUNCED, b"inline"),))
+
+
+def _apart(received: Sequence[Received]) -> list[list[Received]]:
+    """All together, or by partition where one user comes by several: each has a state of its own there."""
+    partitions: dict[str, int] = {}
+    if all(partitions.setdefault(e.interaction.user_id, e.source.partition) == e.source.partition for e in received):
+        return [list(received)]
+    apart: dict[int, list[Received]] = {}
+    for each in received:
+        apart.setdefault(each.source.partition, []).append(each)
+    return list(apart.values())
 
 
 def _encoded(said: list[ItemUpdate]) -> list[bytes]:

@@ -131,3 +131,14 @@ async def test_items_nobody_announced_are_announced_in_our_name() -> None:
     assert [name for name, _ in announced.headers] == [ANNOUNCED]
     said = decode_item(announced.value, key=announced.key, headers=(), timestamp=0.0, limits=Limits())
     assert said == Item(item_id="x", title="yellow tea pot", categories=("tea",))
+
+
+async def test_chunks_of_several_partitions_are_applied_together_each_users_state_where_it_came_by() -> None:
+    stages = await stocked()
+    clicks = [click(0, "a", "i0"), replace(click(0, "b", "i1"), partition=1), replace(click(1, "b", "i2"), partition=1)]
+    effects = await stages.clicks.handle(clicks)
+    assert {each.key: each.partition for each in of(effects, "users-changelog")} == {b"a": 0, b"b": 1}
+    assert [(each.user_id, each.interactions) for each in lists(effects)] == [("a", 1), ("b", 2)]
+    again = [click(1, "a", "i3"), replace(click(2, "a", "i3"), partition=2)]
+    assert [each.interactions for each in lists(await stages.clicks.handle(again))] == [2, 1]
+    assert sorted(stages.users.values) == [(b"a", 0), (b"a", 2), (b"b", 1)]

@@ -34,7 +34,9 @@ class World:
         self.positions: Positions = started(*partitions)
         self.publisher = publisher or FakePublisher()
         self.metrics = Metrics(CollectorRegistry())
-        self.stage = handle if isinstance(handle, Stage) else Stage("clicks", handle, linger=options.pop("linger", 0.0))
+        self.stage = (
+            handle if isinstance(handle, Stage) else Stage("clicks", handle, linger=options.pop("linger", None))
+        )
         self.guard = Guard(
             self.stage,
             positions=self.positions,
@@ -396,3 +398,24 @@ async def test_what_a_later_version_wrote_ends_the_worker_and_no_record_is_refus
     assert told == ["a user's state: version 2 found, and this worker knows 1 at most; upgrade this worker"]
     assert world.publisher.published == []
     assert world.positions.committable() == {}
+
+
+async def test_what_arrives_while_others_are_applied_is_applied_together() -> None:
+    sizes: list[int] = []
+    first = asyncio.Event()
+
+    async def handle(records: Sequence[FakeRecord]) -> list[Outgoing]:
+        sizes.append(len(records))
+        await first.wait()
+        return await echo(records)
+
+    world = World(Stage("clicks", handle, linger=0.0, together=4), partitions=(0, 1, 2))
+    async with running(world.guard.linger()):
+        await world.run(*numbered(0))
+        await eventually(lambda: sizes)
+        for partition, offsets in ((1, (0, 1, 2)), (2, (0, 1, 2)), (1, (3,))):
+            await world.run(*numbered(*offsets, partition=partition))
+        first.set()
+        await eventually(lambda: len(world.out) == 8)
+    assert sizes == [1, 6, 1]  # whole chunks, until they hold as many as asked for
+    assert world.positions.finished() == {P: 1, ("clicks", 1): 4, ("clicks", 2): 3}
