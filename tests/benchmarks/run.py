@@ -19,10 +19,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from drain import PEER, compare
 from figures import figures
-from growth import growth
 from machine import machine
 from openloop import BENCH_PYTHON, highest, standing
 from pictures import latency_by_percentile, latency_by_rate
+from scale import growth
 
 from stream_engine.local.broker import Broker, start_broker
 
