@@ -130,6 +130,11 @@ class Engine:
         after = {step.received.interaction.user_id: step.after for step in steps}
         return Observed(after, self._updates(steps), announced)
 
+    async def remember(self, received: Sequence[Received]) -> Mapping[str, UserState]:
+        """The states of users who did this and nothing before; nothing is learnt."""
+        vectors, _ = await self._vectors(received)
+        return {each.received.interaction.user_id: each.after for each in self._advanced(received, vectors, {})}
+
     async def proposed(self, user_id: str, state: UserState | None, now: float) -> Candidates:
         """What the sources propose to this user and no filter removes, before it is ranked."""
         question = question_of(user_id, state, now, size=self._ranking.size)

@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -18,13 +18,15 @@ from stream_engine.errors import NewerVersion, StreamEngineError, Unavailable
 from stream_engine.events import DeadLetter
 from stream_engine.metrics import Metrics
 from stream_engine.streaming.chunks import Chunk, Record, source_of
-from stream_engine.streaming.positions import Positions
+from stream_engine.streaming.positions import Partition, Positions
 from stream_engine.streaming.publisher import Outgoing, Publisher, Refused
 
 log = logging.getLogger(__name__)
 Handle = Callable[[Sequence[Record]], Awaitable[list[Outgoing]]]
+Due = Callable[[Sequence[Record]], Awaitable[Mapping[Partition, int]]]
 
 GATHER_AT_MOST = 200  # chunks: a backlog is applied in pieces
+LOOK_EVERY = 0.02  # seconds
 CLIPPED = 1_000  # bytes that are kept of a record too large for the dead letters
 
 
@@ -43,7 +45,7 @@ class Stage:
 
     `forget` drops what it remembers beyond its table, before partitions move; stages of one table share a `turn`. With
     `linger` (seconds) chunks are gathered for so long, and while others are being applied, and handled together, about
-    `together` records at a time.
+    `together` records at a time. `due` says which other partitions must be done up to where before a chunk is taken.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Stage:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     linger: float | None = None
     together: int = 1 << 30
+    due: Due | None = None
 
 
 class Guard:
@@ -85,6 +88,8 @@ class Guard:
 
     async def run(self, chunk: Chunk) -> bool:
         """Accept and apply the chunk; False if what comes before it must be handed over again."""
+        if self._stage.due is not None:
+            await self._wait_until_due(chunk, self._stage.due)
         if not self._positions.accept(chunk.span):
             lost = self._positions.is_behind_a_loss(chunk.span)
             self._metrics.rewinds.inc(lost)
@@ -94,6 +99,27 @@ class Guard:
         if not self.lingers or len(self._gathered) >= GATHER_AT_MOST:
             await self.flush()
         return True
+
+    async def _wait_until_due(self, chunk: Chunk, due: Due) -> None:
+        """Return when what must be done before is, or the chunk is void; nothing is in hand meanwhile."""
+        for pause in _pauses(self._max_pause):
+            try:
+                places = await due(chunk.records)
+            except Unavailable as away:
+                log.warning("hold", extra={"dependency": away.dependency, "reason": away.reason, "pause": pause})
+                self.holding |= {away.dependency}
+                await asyncio.sleep(pause)
+            else:
+                break
+            if not self._positions.is_current(chunk.span):
+                return
+        while self._positions.is_current(chunk.span) and self._behind(places):  # noqa: ASYNC110 - positions tell nobody
+            await asyncio.sleep(LOOK_EVERY)
+
+    def _behind(self, places: Mapping[Partition, int]) -> bool:
+        """Whether a partition that we own is not done so far."""
+        stands = {partition: self._positions.next_of(partition) for partition in places}
+        return any(at is not None and at < places[partition] for partition, at in stands.items())
 
     @property
     def lingers(self) -> bool:

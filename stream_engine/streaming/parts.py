@@ -21,9 +21,10 @@ from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.feed import Feed, Subscription, ViewWriter
 from stream_engine.streaming.guard import Stage
 from stream_engine.streaming.partitioning import partition_of
+from stream_engine.streaming.past import KafkaPast
 from stream_engine.streaming.publisher import KafkaPublisher
 from stream_engine.streaming.sharing import Sharing
-from stream_engine.streaming.stages import Catalogue, Clicks, Control, Joins, Placement, StateTable, Statistics
+from stream_engine.streaming.stages import Catalogue, Clicks, Control, Erasing, Joins, Placement, StateTable, Statistics
 from stream_engine.streaming.topics import (
     ITEMS_TABLE,
     changelog_topic,
@@ -46,6 +47,7 @@ class Parts:
     sharing: Sharing
     feed: Feed
     writer: ViewWriter
+    past: KafkaPast
 
     def missed(self) -> list[str]:
         """What there is and cannot be used at present."""
@@ -57,6 +59,7 @@ class Parts:
     async def close(self) -> None:
         """Let go of connections, threads and files."""
         await self.publisher.stop()
+        await self.past.stop()
         await self.encoder.close()
         await self.index.close()
 
@@ -76,6 +79,8 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
     )
     publisher = KafkaPublisher(kafka, timeout=0.8 * kafka.session_timeout)
     await publisher.start()
+    past = KafkaPast(kafka)
+    await past.start()
     writer = ViewWriter(view, index, shared=is_shared(settings))
     topic, name = ranker_topic(kafka.group), worker_name(settings.stream)
     sharing = Sharing(ranker, worker=name, topic=topic, publisher=publisher, may_write=may_write)
@@ -85,7 +90,7 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
         Subscription(changelog_topic(kafka.group, ITEMS_TABLE), writer.statistics),
     )
     feed = Feed(kafka, subscriptions, after=writer.index)
-    return Parts(encoder, index, view, engine, publisher, sharing, feed, writer)
+    return Parts(encoder, index, view, engine, publisher, sharing, feed, writer, past)
 
 
 def make_stages(
@@ -117,12 +122,23 @@ def make_stages(
         shared_index=parts.index if is_shared(settings) else None,
     )
     statistics = Statistics(table=items, settings=settings.statistics, dead_letters=topics.dead_letters, cached={})
+    erasing = Erasing(
+        engine=parts.engine,
+        users=users,
+        past=parts.past,
+        limits=limits,
+        settings=settings.users,
+        clock=time.time,
+        clicks=topics.clicks,
+        joins=joins_topic(kafka.group),
+        recommendations=topics.recommendations,
+    )
     control = Control(
         users=users,
         limits=limits,
-        recommendations=topics.recommendations,
         dead_letters=topics.dead_letters,
         joins=joins_topic(kafka.group),
+        erasing=erasing,
         placement=placement,
     )
     joins = Joins(
@@ -136,7 +152,7 @@ def make_stages(
     turn = asyncio.Lock()  # of those who write the users' table
     return {
         topics.clicks: Stage("clicks", clicks.handle, turn=turn, linger=0.0, together=settings.stream.chunk),
-        topics.users: Stage("users", control.handle, turn=turn),
+        topics.users: Stage("users", control.handle, turn=turn, due=erasing.due),
         joins_topic(kafka.group): Stage("joins", joins.handle, turn=turn),
         topics.items: Stage("items", catalogue.handle),
         interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0),

@@ -13,6 +13,9 @@ LARGE = {"max.message.bytes": "2200000"}  # the largest record a default broker 
 SOON = {"segment.bytes": str(32 << 20), "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2"}
 """Compaction spares the segment being written, a week by default: all of it would be read at every start."""
 
+FORGETS = {"max.compaction.lag.ms": str(DAY_MS)}
+"""What a later record of a user replaces, a tombstone above all, is gone from the broker's disk in about a day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -93,14 +96,14 @@ def declared(settings: Settings) -> tuple[Topic, ...]:
     return (
         topic("topics.clicks", names.clicks, "delete", days=7),
         topic("topics.items", names.items, "compact"),
-        topic("topics.users", names.users, "compact"),
-        topic("topics.recommendations", names.recommendations, "compact,delete", days=7),
+        topic("topics.users", names.users, "compact", config=FORGETS),
+        topic("topics.recommendations", names.recommendations, "compact,delete", days=7, config=FORGETS),
         topic("topics.dead_letters", names.dead_letters, "delete", days=28, config=LARGE),
         topic("kafka.group", interactions_topic(group), "delete", days=1),
         topic("kafka.group", joins_topic(group), "delete", days=1),
         topic("kafka.group", item_state_topic(group), "compact", config=SOON),
         topic("kafka.group", ranker_topic(group), "compact", config=SOON),
-        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON),
+        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON | FORGETS),
         topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=SOON),
     )
 

@@ -19,10 +19,35 @@ from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings
 from stream_engine.streaming.feed import ViewWriter
 from stream_engine.streaming.publisher import Outgoing
-from stream_engine.streaming.stages import Catalogue, Clicks, Control, FakeTable, Joins, Statistics
+from stream_engine.streaming.stages import Catalogue, Clicks, Control, Erasing, FakeTable, Joins, Statistics
 
 PARTITIONS = 4
 NOW = 1_700_000_000.0
+
+
+class FakePast:
+    """The records it was given, in the order they came; offsets are places in that order."""
+
+    def __init__(self) -> None:
+        self.log: dict[tuple[str, int], list[FakeRecord]] = {}
+
+    def add(self, *records: FakeRecord) -> None:
+        """They are on the log now."""
+        for each in records:
+            self.log.setdefault((each.topic, each.partition), []).append(each)
+
+    async def place(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
+        """The first record stamped then or later."""
+        records = self.log.get((topic, partition), [])
+        return next((each.offset for each in records if each.timestamp >= timestamp_ms), None)
+
+    async def end(self, topic: str, partition: int) -> int:
+        """How many there are."""
+        return len(self.log.get((topic, partition), []))
+
+    async def read(self, topic: str, partition: int, begin: int, end: int) -> Sequence[FakeRecord]:
+        """Those from `begin` up to `end`."""
+        return self.log.get((topic, partition), [])[begin:end]
 
 
 class Stages:
@@ -63,8 +88,20 @@ class Stages:
             shared_index=self.index if shared else None,
         )
         self.statistics = Statistics(table=self.items, settings=StatisticsSettings(), dead_letters="dead", cached={})
+        self.past = FakePast()
+        self.erasing = Erasing(
+            engine=engine,
+            users=self.users,
+            past=self.past,
+            limits=limits,
+            settings=UserSettings(),
+            clock=lambda: NOW,
+            clicks="clicks",
+            joins="joins",
+            recommendations="recommendations",
+        )
         self.control = Control(
-            users=self.users, limits=limits, recommendations="recommendations", dead_letters="dead", joins="joins"
+            users=self.users, limits=limits, dead_letters="dead", joins="joins", erasing=self.erasing
         )
         self.joins = Joins(
             engine=engine,

@@ -3,6 +3,7 @@
 from stream_engine.streaming.stages.catalogue import ANNOUNCED, Catalogue, points
 from stream_engine.streaming.stages.clicks import Clicks
 from stream_engine.streaming.stages.control import Control
+from stream_engine.streaming.stages.erasing import Erasing, Past
 from stream_engine.streaming.stages.joins import Joins
 from stream_engine.streaming.stages.placing import Placement
 from stream_engine.streaming.stages.statistics import Statistics
@@ -13,8 +14,10 @@ __all__ = [
     "Catalogue",
     "Clicks",
     "Control",
+    "Erasing",
     "FakeTable",
     "Joins",
+    "Past",
     "Placement",
     "StateTable",
     "Statistics",

@@ -12,6 +12,7 @@ from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.guard import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.decoding import decoded
+from stream_engine.streaming.stages.erasing import Erasing
 from stream_engine.streaming.stages.placing import Placement
 from stream_engine.streaming.stages.tables import StateTable
 from stream_engine.users import decode_state, encode_state, with_attributes
@@ -23,9 +24,9 @@ class Control:
 
     users: StateTable
     limits: Limits
-    recommendations: str
     dead_letters: str
     joins: str
+    erasing: Erasing
     placement: Placement | None = None
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
@@ -38,15 +39,15 @@ class Control:
             effects += elsewhere
         for record, control in good:
             try:
-                effects += self._effects(control, record.partition)
+                effects += await self._effects(control, record)
             except PoisonEvent as poison:  # it took the state to tell
                 effects.append(dead_letter(record, poison, topic=self.dead_letters, stage="users"))
         return effects
 
-    def _effects(self, control: UserControl, partition: int) -> list[Outgoing]:
-        key = control.user_id.encode()
+    async def _effects(self, control: UserControl, record: Record) -> list[Outgoing]:
         if control.erase:
-            return [self.users.write(key, None, partition), Outgoing(self.recommendations, key, None)]
+            return await self.erasing.effects(control.user_id, record)
+        key, partition = control.user_id.encode(), record.partition
         stored = self.users.read(key, partition)
         effects = []
         if control.attributes:

@@ -44,16 +44,18 @@ class Joins:
             stored = self.users.read(key, partition)
             own = None if stored is None else decode_state(stored)
             state = merge(own, other, self.settings)
-            answer = await self._list(account, state, record)
+            answer = await list_for(self.engine, account, state, record, self.clock())
             effects.append(self.users.write(key, encode_state(state), partition))
             effects.append(Outgoing(self.recommendations, key, encode_recommendation(answer)))
         return effects
 
-    async def _list(self, user_id: str, state: UserState, record: Record) -> Recommendation:
-        answer = await self.engine.recommend(user_id, state, self.clock())
-        source = source_of(record)
-        trigger = Trigger(None, source.topic, source.partition, source.offset)
-        return replace(answer, recommendation_id=recommendation_id(user_id, source), trigger=trigger)
+
+async def list_for(engine: Engine, user_id: str, state: UserState, record: Record, now: float) -> Recommendation:
+    """The user's list after what a record that is no click did to their state."""
+    answer = await engine.recommend(user_id, state, now)
+    source = source_of(record)
+    trigger = Trigger(None, source.topic, source.partition, source.offset)
+    return replace(answer, recommendation_id=recommendation_id(user_id, source), trigger=trigger)
 
 
 def _said(record: Record) -> tuple[str, UserState]:

@@ -1,0 +1,71 @@
+"""What topics held before: looked up and read again, outside any group."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from stream_engine.errors import Unavailable
+from stream_engine.settings import KafkaSettings
+from stream_engine.streaming.chunks import Record
+from stream_engine.streaming.clients import client_options
+
+POLL_MS = 200
+
+
+class KafkaPast:
+    """One consumer of its own, which holds no partition but while it reads."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+
+    async def start(self) -> None:
+        """Connect; raises Unavailable."""
+        async with _broker():
+            await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def place(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
+        """The first record stamped then or later; None where there is none yet; raises Unavailable."""
+        where = TopicPartition(topic, partition)
+        async with _broker():
+            found = (await self._consumer.offsets_for_times({where: timestamp_ms}))[where]
+        return None if found is None else int(found.offset)
+
+    async def end(self, topic: str, partition: int) -> int:
+        """The offset of the next record to come; raises Unavailable."""
+        where = TopicPartition(topic, partition)
+        async with _broker():
+            ends: dict[TopicPartition, int] = await self._consumer.end_offsets([where])
+        return ends[where]
+
+    async def read(self, topic: str, partition: int, begin: int, end: int) -> Sequence[Record]:
+        """What is left of the records from `begin` up to, not with, `end`; raises Unavailable."""
+        where = TopicPartition(topic, partition)
+        records: list[Record] = []
+        async with _broker():
+            self._consumer.assign([where])
+            try:
+                self._consumer.seek(where, begin)
+                while await self._consumer.position(where) < end:
+                    for found in (await self._consumer.getmany(timeout_ms=POLL_MS)).values():
+                        records += found
+            finally:
+                self._consumer.unsubscribe()
+        return [record for record in records if record.offset < end]
+
+
+@asynccontextmanager
+async def _broker() -> AsyncIterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise Unavailable("broker", repr(error)) from error
