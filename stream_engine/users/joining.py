@@ -14,7 +14,7 @@ from stream_engine.users.codec import fitted
 from stream_engine.users.history import interleaved
 from stream_engine.users.interests import capacity, decayed, reduced
 from stream_engine.users.state import UserState
-from stream_engine.users.updates import BORN, NEW, digest, faded
+from stream_engine.users.updates import NEW, faded
 
 MERGED = 8
 ATTRIBUTE_BYTES = 256
@@ -23,20 +23,21 @@ ATTRIBUTE_BYTES = 256
 def merge(into: UserState | None, other: UserState, settings: UserSettings) -> UserState:
     """`into` with what `other` did; the same object when that is in it already.
 
-    If `other` has grown since it was last merged, only what is new is counted. Watermarks stay those of `into`:
-    they speak of its own partition.
+    A state is made of lives, its own and those who joined it, however they came; of each, only what is new is counted.
+    Watermarks stay those of `into`: they speak of its own partition.
     """
     into = into or NEW
-    fresh = other.interactions - dict(into.merged).get(other.born, 0)
-    if fresh <= 0 or other.born == into.born:
+    known, told = _lives(into), _lives(other)
+    grown = {life: done for life, done in told.items() if life != into.born and done > known.get(life, 0)}
+    if not grown:
         return into
-    marks = tuple(mark for mark in into.merged if mark[0] != other.born)
+    fresh = sum(done - known.get(life, 0) for life, done in grown.items())
+    marks = tuple(mark for mark in into.merged if mark[0] not in grown)
     joined = replace(
         interleaved(into, other, settings.history, settings.seen),
         interactions=into.interactions + fresh,
         updated_at=max(into.updated_at, other.updated_at),
-        born=into.born or digest(other.born, BORN),
-        merged=(*marks, (other.born, other.interactions))[-MERGED:],
+        merged=(*marks, *grown.items())[-MERGED:],
         attributes=_bounded({**other.attributes, **into.attributes}) or into.attributes,
     )
     return fitted(_with_interests(joined, into, other, fresh / other.interactions, settings))
@@ -53,6 +54,12 @@ def with_attributes(state: UserState | None, attributes: Mapping[str, Any]) -> U
     if bounded is None:
         raise PoisonEvent("attributes", f"more than {ATTRIBUTE_BYTES} bytes")
     return fitted(replace(state or NEW, attributes=bounded))
+
+
+def _lives(state: UserState) -> dict[bytes, int]:
+    """How much each life in the state did by itself; one that began with a join has done nothing yet."""
+    joined = dict(state.merged)
+    return {state.born: state.interactions - sum(joined.values())} | joined
 
 
 def _bounded(attributes: dict[str, Any]) -> dict[str, Any] | None:

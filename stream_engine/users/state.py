@@ -29,7 +29,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     places: bytes = b""  # u32: place in the log
     left: bytes = b""  # u32: hashes of the items that have left the history, or were pushed away
     event_ids: bytes = b""  # six bytes each
-    merged: tuple[tuple[bytes, int], ...] = ()  # born and interactions of those who joined
+    merged: tuple[tuple[bytes, int], ...] = ()  # born of those who joined, and how much each did
     attributes: dict[str, Any] = {}
 
 

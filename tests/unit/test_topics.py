@@ -30,6 +30,11 @@ def test_what_must_not_be_forgotten_is_compacted() -> None:
     assert not {"clicks", "dead-letters", "g-interactions"} & compacted
 
 
+def test_what_is_replaced_or_erased_of_a_user_leaves_the_disk_within_a_day() -> None:
+    bounded = {topic.name for topic in declared(SETTINGS) if topic.configs.get("max.compaction.lag.ms") == "86400000"}
+    assert bounded == {"users", "recommendations", "g-users-state-changelog"}
+
+
 def test_dead_letters_hold_more_than_a_record() -> None:
     letters = next(topic for topic in declared(SETTINGS) if topic.name == "dead-letters")
     assert int(letters.configs["max.message.bytes"]) > 2 * 1_048_588

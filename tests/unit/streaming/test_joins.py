@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from harness.records import FakeRecord, record
-from harness.worlds import Stages, lists, of
+from harness.worlds import Stages, letters, lists, of
 
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.users import decode_state
@@ -57,3 +60,51 @@ async def test_attributes_are_noted() -> None:
     stages = Stages()
     (written,) = await stages.control.handle([request(0, "ann", attributes={"country": "PT"})])
     assert decode_state(written.value or b"").attributes == {"country": "PT"}
+
+
+def at(milliseconds: int, made: FakeRecord) -> FakeRecord:
+    return replace(made, timestamp=1_700_000_000_000 + milliseconds)
+
+
+async def joined(stages: Stages, offset: int, *, visitor: str, at_ms: int) -> FakeRecord:
+    """A visitor's click, and their history on its way to ann."""
+    await stages.clicks.handle([click(offset, visitor, f"tea-{offset}")])
+    (effect,) = of(await stages.control.handle([request(offset, visitor, merge_into="ann")]), "joins")
+    made = at(at_ms, record(offset, effect.value, key=effect.key, topic="joins"))
+    stages.past.add(made)
+    return made
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in its turn", "after what came since"])
+async def test_an_erased_account_has_only_what_joined_since(late: bool) -> None:  # noqa: FBT001
+    stages = Stages()
+    await stages.stock(TITLES)
+    erasure = at(20, record(9, None, key=b"ann", topic="users"))
+    before, since = await joined(stages, 0, visitor="v", at_ms=10), await joined(stages, 1, visitor="w", at_ms=30)
+    await stages.joins.handle([before, since] if late else [before])
+    assert await stages.erasing.due([erasure]) == {("clicks", 0): 0, ("joins", 0): 1}
+    await stages.control.handle([erasure])
+    await stages.joins.handle([since])
+    await stages.control.handle([erasure])  # delivered again
+    state = decode_state(stages.users.values[b"ann", 0])
+    assert (state.interactions, state.items) == (1, ("tea-1",))
+
+
+async def test_a_history_under_way_arrives_though_its_visitor_is_erased_and_only_there() -> None:
+    stages = Stages()
+    await stages.stock(TITLES)
+    await stages.clicks.handle([click(0, "visitor", "tea-1")])
+    erase = record(1, None, key=b"visitor", topic="users")
+    effects = await stages.control.handle([request(0, "visitor", merge_into="ann"), erase])
+    again = await stages.control.handle([request(0, "visitor", merge_into="ann"), erase])
+    assert of(again, "joins") == []
+    (answer,) = lists(await stages.joins.handle(delivered(effects)))
+    assert (answer.user_id, answer.interactions) == ("ann", 1)
+    assert list(stages.users.values) == [(b"ann", 0)]
+    await stages.control.handle([record(2, None, key=b"ann", topic="users")])
+    assert stages.users.values == {}
+
+
+async def test_joining_oneself_is_a_letter() -> None:
+    effects = await Stages().control.handle([request(0, "ann", merge_into="ann")])
+    assert [each.message for each in letters(effects)] == ["merge_into: the user themselves"]
