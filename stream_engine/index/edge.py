@@ -22,6 +22,7 @@ VECTOR = "text"
 UPDATE_BATCH = 256  # points an update: about 8 ms, in which the interpreter is held for 3
 FLUSH_EVERY = 20_000  # points written between flushes; the log of writes grows until then
 OPTIMIZE_EVERY = 1_000  # points written between optimisations, at the least
+SPARE = 64 << 20  # bytes of disk left free: one that fills up under a mapped file ends the process
 OVERSAMPLING = 2.0  # int8 candidates per wanted result, rescored with the full vectors
 
 
@@ -48,6 +49,7 @@ class EdgeIndex:
     async def ensure(self) -> None:
         """Load the shard, or start a fresh one where it is missing, foreign or broken; raises Unavailable."""
         async with self._lock:
+            _require_room(self._directory)
             if self._shard is not None:
                 return
             config = _config(self._dimensions, quantized=self._quantized)
@@ -108,11 +110,13 @@ class EdgeIndex:
         if self._unflushed >= FLUSH_EVERY:
             await self._call(edge.EdgeShard.flush)
             self._unflushed = 0
-        if self._unoptimized >= max(OPTIMIZE_EVERY, len(self._items) // 4):
+        copy = 8 * self._dimensions * len(self._items)  # bytes, about
+        if self._unoptimized >= max(OPTIMIZE_EVERY, len(self._items) // 4) and _has_room(self._directory, copy):
             await self._call(edge.EdgeShard.optimize)
             self._unoptimized = 0
 
     async def _update(self, operation: edge.UpdateOperation) -> None:
+        _require_room(self._directory)
         await self._call(lambda shard: shard.update(operation))
 
     async def _call(self, call: Callable[[edge.EdgeShard], T], *, inline: bool = False) -> T:
@@ -176,6 +180,17 @@ def _config(dimensions: int, *, quantized: bool) -> edge.EdgeConfig:
     )
 
 
+def _require_room(directory: Path) -> None:
+    if not _guarded(_has_room, directory):
+        raise Unavailable("index", f"the disk of {directory} is full")
+
+
+def _has_room(directory: Path, size: int = 0) -> bool:
+    """Whether so much may be written and enough is left."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(directory.parent).free >= size + SPARE
+
+
 def _open(directory: Path, config: edge.EdgeConfig, *, fresh: bool) -> tuple[edge.EdgeShard, dict[edge.PointId, str]]:
     """The shard and the item of each of its points; what cannot be read is thrown away: it is derived."""
     if directory.exists() and not fresh:
@@ -189,7 +204,8 @@ def _open(directory: Path, config: edge.EdgeConfig, *, fresh: bool) -> tuple[edg
 
 def _load(directory: Path, config: edge.EdgeConfig) -> tuple[edge.EdgeShard, dict[edge.PointId, str]]:
     shard = edge.EdgeShard.load(str(directory), config)
-    shard.optimize()
+    if _has_room(directory, sum(file.stat().st_blocks * 512 for file in directory.rglob("*"))):
+        shard.optimize()
     return shard, _items(shard)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,4 +195,22 @@ async def test_quantized_scores_are_rescored(tmp_path: Path, monkeypatch: pytest
         shared = {match.item_id for match in ours} & {match.item_id for match in theirs}
         assert len(shared) >= 48
         assert [match.score for match in ours[:30]] == pytest.approx([m.score for m in theirs[:30]], abs=1e-4)
+    await index.close()
+
+
+async def test_a_full_disk_is_unavailable_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write to a mapped file that finds no room on its disk would end the process."""
+    index = EdgeIndex(tmp_path / "index", 4)
+    await index.ensure()
+    point = Point("a", np.eye(4, dtype=np.float32)[0])
+    with monkeypatch.context() as full:
+        full.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+        for call in (index.ensure, lambda: index.upsert([point])):
+            with pytest.raises(Unavailable, match="full"):
+                await call()
+    await index.ensure()
+    await index.upsert([point])
+    assert await index.count() == 1
     await index.close()
