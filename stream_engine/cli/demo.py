@@ -66,12 +66,13 @@ def demo(
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """Two workers unless more are asked for, and a data folder of the demo's own."""
+    """Two workers unless more are asked for, a data folder of the demo's own, and users of years ago who may stay."""
     return with_values(
         settings,
         {
             "local": {"workers": max(WORKERS, settings.local.workers)},
             "stream": {"data_dir": settings.stream.data_dir / "demo"},
+            "users": {"expire_after": 0.0},
         },
     )
 

@@ -14,6 +14,7 @@ from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.clients import client_options
 
 POLL_MS = 200
+LOOKED_AT = 100  # offsets at the end of a log, for a record among them
 
 
 class KafkaPast:
@@ -41,11 +42,15 @@ class KafkaPast:
         return None if found is None else int(found.offset)
 
     async def end(self, topic: str, partition: int) -> int:
-        """The offset of the next record to come; raises Unavailable."""
+        """The offset after the last record there is to read; raises Unavailable.
+
+        The end of a log may be the mark of a transaction, or what retention has taken: nobody will ever read up to it.
+        """
         where = TopicPartition(topic, partition)
         async with _broker():
             ends: dict[TopicPartition, int] = await self._consumer.end_offsets([where])
-        return ends[where]
+        left = await self.read(topic, partition, max(ends[where] - LOOKED_AT, 0), ends[where])
+        return left[-1].offset + 1 if left else 0
 
     async def read(self, topic: str, partition: int, begin: int, end: int) -> Sequence[Record]:
         """What is left of the records from `begin` up to, not with, `end`; raises Unavailable."""
@@ -59,7 +64,7 @@ class KafkaPast:
                     for found in (await self._consumer.getmany(timeout_ms=POLL_MS)).values():
                         records += found
             finally:
-                self._consumer.unsubscribe()
+                self._consumer.assign([])  # `unsubscribe` ends the fetcher of aiokafka 0.14 for good
         return [record for record in records if record.offset < end]
 
 

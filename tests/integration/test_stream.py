@@ -107,7 +107,19 @@ def test_a_record_no_broker_takes_uncompressed_does_not_stop_the_stream(live: Li
 
 
 def test_the_list_is_the_same_from_plain_json_and_both_modes_of_cloudevents(live: Live) -> None:
-    first, second, third = [name for n in range(100) if live.partition(name := f"twin-{n}") == 1][:3]
+    names = (name for n in count() if live.partition(name := f"twin-{n}") == 1)
+    for _ in range(5):  # clicks that do not arrive together have the ranker learn in between
+        users = [next(names) for _ in range(3)]
+        lists = twins(live, *users)
+        if lists[1:] == [lists[0], lists[0]]:
+            break
+    assert lists[0]
+    assert lists[1:] == [lists[0], lists[0]]
+    assert [live.answers.last[user]["trigger"]["event_id"] for user in users] == [None, "e2", "e3"]
+
+
+def twins(live: Live, first: str, second: str, third: str) -> list[list[str]]:
+    """The lists of three users who do the same in three envelopes."""
 
     def body(user: str) -> dict[str, str]:
         return {"user_id": user, "item_id": "winter-3", "event_type": "purchase"}
@@ -119,10 +131,7 @@ def test_the_list_is_the_same_from_plain_json_and_both_modes_of_cloudevents(live
     live.send(clicks, second, body(second), binary, flush=False)
     live.send(clicks, third, envelope, [("content-type", b"application/cloudevents+json")], flush=False)
     live.flush()
-    lists = [live.list_of(user, 1) for user in (first, second, third)]
-    assert lists[0]
-    assert lists[1:] == [lists[0], lists[0]]
-    assert [live.answers.last[user]["trigger"]["event_id"] for user in (first, second, third)] == [None, "e2", "e3"]
+    return [live.list_of(user, 1) for user in (first, second, third)]
 
 
 def test_an_item_that_only_a_click_brings_is_recommended(live: Live) -> None:

@@ -39,7 +39,7 @@ class Past(Protocol):
         ...
 
     async def end(self, topic: str, partition: int) -> int:
-        """The offset of the next record to come."""
+        """The offset after the last record there is to read."""
         ...
 
     async def read(self, topic: str, partition: int, begin: int, end: int) -> Sequence[Record]:
@@ -69,8 +69,8 @@ class Erasing:
         last = max(erasures, key=_after)
         places: dict[Partition, int] = {}
         for topic in (self.clicks, self.joins):
-            place = await self._place(topic, last)
-            places[topic, last.partition] = await self.past.end(topic, last.partition) if place is None else place
+            place, end = await self._place(topic, last), await self.past.end(topic, last.partition)
+            places[topic, last.partition] = end if place is None else min(place, end)  # it may be a transaction's mark
         return places
 
     async def effects(self, user_id: str, record: Record) -> list[Outgoing]:
