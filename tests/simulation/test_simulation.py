@@ -21,6 +21,7 @@ TRIED = range(1_000)  # schedules until a hole must have shown
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a minute and a half on two idle cores
 def test_nothing_is_lost_or_counted_twice_in_any_schedule() -> None:
     failed = search(range(SCHEDULES))
     told = [f"{replay_command(result.seed)}  # {'; '.join(result.complaints)}" for result in failed[:10]]
