@@ -80,8 +80,10 @@ class Erasing:
         if state is None:
             return [self.users.write(key, None, record.partition), Outgoing(self.recommendations, key, None)]
         answer = await list_for(self.engine, user_id, state, record, self.clock())
+        # the tombstone between them: else a recovery would take the state for one that goes back (changelogs.py)
+        erased = self.users.write(key, None, record.partition)
         written = self.users.write(key, encode_state(state), record.partition)
-        return [written, Outgoing(self.recommendations, key, encode_recommendation(answer))]
+        return [erased, written, Outgoing(self.recommendations, key, encode_recommendation(answer))]
 
     async def _since(self, user_id: str, record: Record) -> UserState | None:
         """What the log says of the user since this erasure, as far as the state knows of it."""

@@ -8,8 +8,9 @@ import pytest
 from harness.records import FakeRecord, record
 from harness.worlds import Stages, letters, lists, of
 
+from stream_engine.streaming.changelogs import Sieve
 from stream_engine.streaming.publisher import Outgoing
-from stream_engine.users import decode_state
+from stream_engine.users import decode_state, marks
 
 TITLES = {f"tea-{number}": f"tea pot {number}" for number in range(8)}
 
@@ -108,3 +109,17 @@ async def test_a_history_under_way_arrives_though_its_visitor_is_erased_and_only
 async def test_joining_oneself_is_a_letter() -> None:
     effects = await Stages().control.handle([request(0, "ann", merge_into="ann")])
     assert [each.message for each in letters(effects)] == ["merge_into: the user themselves"]
+
+
+async def test_a_recovery_takes_what_an_erasure_left_though_it_knows_of_less() -> None:
+    stages = Stages()
+    await stages.stock(TITLES)
+    before, since = await joined(stages, 0, visitor="v", at_ms=10), await joined(stages, 1, visitor="w", at_ms=30)
+    written = of(await stages.joins.handle([before, since]), "users-changelog")
+    written += of(await stages.control.handle([at(20, record(9, None, key=b"ann", topic="users"))]), "users-changelog")
+    sieve, recovered = Sieve(marks), None
+    for each in written:
+        if sieve.takes(b"ann", 0, found=each.value, known=recovered):
+            recovered = each.value
+    assert recovered == stages.users.values[b"ann", 0]
+    assert decode_state(recovered).items == ("tea-1",)
