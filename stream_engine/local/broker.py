@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from stream_engine.errors import BadConfiguration, Unavailable
-from stream_engine.local.broker_config import log4j2_properties, server_properties
+from stream_engine.local.broker_config import Listener, log4j2_properties, server_properties
 from stream_engine.local.jars import ensure_jars, java
 from stream_engine.local.ports import HOST, free_port, is_bindable
 from stream_engine.local.processes import kill_stale, last_lines, spawn, stop_all
@@ -25,11 +25,20 @@ from stream_engine.local.processes import kill_stale, last_lines, spawn, stop_al
 class Broker(AbstractContextManager["Broker"]):
     """One broker process; it keeps its port and its data from one start to the next."""
 
-    def __init__(self, data_dir: Path, *, jars: Path, heap_mb: int = 512, deadline: float = 60.0) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        jars: Path,
+        heap_mb: int = 512,
+        deadline: float = 60.0,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
         self._folder = data_dir.absolute() / "kafka"
         self._jars = jars
         self._heap_mb = heap_mb
         self._deadline = deadline
+        self._listeners = listeners
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -64,7 +73,9 @@ class Broker(AbstractContextManager["Broker"]):
             raise BadConfiguration("local.port", f"{self._port} is in use")
         (self._folder / "port").write_text(str(self._port))
         data = self._folder / "log"
-        properties.write_text(server_properties(data=data, port=self._port, controller_port=free_port()))
+        properties.write_text(
+            server_properties(data=data, port=self._port, controller_port=free_port(), listeners=self._listeners)
+        )
         (self._folder / "log4j2.properties").write_text(log4j2_properties(self.log))
         if not (data / "meta.properties").exists():
             self._format(properties)
@@ -138,11 +149,12 @@ def start_broker(
     cache_dir: Path,
     port: int = 0,
     heap_mb: int = 512,
+    listeners: Sequence[Listener] = (),
     report: Callable[[str], None] = lambda _: None,
 ) -> Broker:
     """A running broker with its data under `data_dir`; BadConfiguration where Java or Maven is missing."""
     java()
-    broker = Broker(data_dir, jars=ensure_jars(cache_dir, report=report), heap_mb=heap_mb)
+    broker = Broker(data_dir, jars=ensure_jars(cache_dir, report=report), heap_mb=heap_mb, listeners=listeners)
     broker.start(port=port)
     return broker
 

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
-def server_properties(*, data: Path, port: int, controller_port: int) -> str:
-    """Kafka's `server.properties` for a single KRaft node."""
-    values = {
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One more way in, on loopback: clients that come by `port` are told to connect to `advertised` from then on."""
+
+    name: str
+    port: int
+    protocol: str = "PLAINTEXT"
+    advertised: int = 0  # the port itself
+    options: Mapping[str, object] = field(default_factory=dict)  # of the broker, such as listener.name.x.ssl...
+
+
+def server_properties(*, data: Path, port: int, controller_port: int, listeners: Sequence[Listener] = ()) -> str:
+    """Kafka's `server.properties` for a single KRaft node; its own clients come by plain text."""
+    plain = Listener("PLAINTEXT", port)
+    bound = [plain, *listeners, Listener("CONTROLLER", controller_port)]
+    values: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": ",".join(f"{each.name}://127.0.0.1:{each.port}" for each in bound),
+        "advertised.listeners": ",".join(
+            f"{each.name}://127.0.0.1:{each.advertised or each.port}" for each in (plain, *listeners)
+        ),
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(f"{each.name}:{each.protocol}" for each in bound),
         "log.dirs": data,
         "auto.create.topics.enable": "false",
         "num.partitions": 8,
@@ -39,6 +56,8 @@ def server_properties(*, data: Path, port: int, controller_port: int) -> str:
         "log.index.size.max.bytes": 1024 * 1024,
         "log.segment.bytes": 64 * 1024 * 1024,
     }
+    for each in listeners:
+        values |= each.options
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
