@@ -42,7 +42,7 @@ java: ## Java and Maven for the embedded broker, by apt-get where that is allowe
 	fi
 
 test: setup lint ## Lint and all tests, on a real Apache Kafka
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -17,9 +17,8 @@ def test_by_default_it_listens_on_loopback_only() -> None:
 
 
 def test_more_listeners_bring_their_protocols_and_options_and_may_send_clients_elsewhere() -> None:
-    found = properties(
-        Listener("TLS", 9094, "SSL", options={"ssl.client.auth": "required"}), Listener("PROXIED", 9095, advertised=9096)
-    )
+    tls = Listener("TLS", 9094, "SSL", options={"ssl.client.auth": "required"})
+    found = properties(tls, Listener("PROXIED", 9095, advertised=9096))
     assert found["listeners"].endswith(",TLS://127.0.0.1:9094,PROXIED://127.0.0.1:9095,CONTROLLER://127.0.0.1:9093")
     assert found["advertised.listeners"].endswith(",TLS://127.0.0.1:9094,PROXIED://127.0.0.1:9096")
     assert "TLS:SSL,PROXIED:PLAINTEXT" in found["listener.security.protocol.map"]
