@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel as PydanticModel
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from stream_engine.errors import BadConfiguration
@@ -35,8 +37,8 @@ DEFAULT_FILE = Path("stream-engine.toml")
 ENV_PREFIX = "STREAM_ENGINE_"
 
 
-class Group(PydanticModel, frozen=True, extra="forbid"):
-    """A frozen group of settings."""
+class Group(PydanticModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+    """A frozen group of settings; what is wrong may be a secret, so errors do not quote it."""
 
 
 class KafkaSettings(Group):
@@ -83,11 +85,29 @@ class IndexSettings(Group):
 
     location: str = Field("edge", pattern=r"^(edge|memory|https?://.+)$")
     api_key: SecretStr = SecretStr("")
+    ssl_ca: Path | None = Field(None, description="who signed the server's certificate, where the system does not know")
     collection: str = "items"
     quantized: bool = Field(default=True, description="search bytes first, then the full vectors of the best")
     prefer_grpc: bool = True
     grpc_port: int = Field(6334, ge=1, le=65_535)
     timeout: float = Field(2.0, gt=0, description="seconds")
+
+    @field_validator("location")
+    @classmethod
+    def _without_user(cls, given: str) -> str:
+        if "@" in given:  # it is printed and logged
+            raise ValueError("takes no user or password; a key goes to index.api_key")
+        return given
+
+    @field_validator("api_key")
+    @classmethod
+    def _kept_secret(cls, given: SecretStr, others: ValidationInfo) -> SecretStr:
+        location, key = others.data.get("location", ""), given.get_secret_value()
+        if not (key.isascii() and key.isprintable()):  # a line break at its end, say: clients would quote it
+            raise ValueError("must be printable ASCII")
+        if key and location.startswith("http:") and not is_loopback(urlsplit(location).hostname or ""):
+            raise ValueError("would cross the network in the clear; make index.location an https one")
+        return given
 
 
 class UserSettings(Group):
@@ -157,7 +177,9 @@ class LocalSettings(Group):
 class Settings(BaseSettings):
     """All groups. Flags win over the environment, the environment over the file."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
@@ -218,6 +240,14 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
             both = isinstance(fields, Mapping) and isinstance(tree.get(group), Mapping)
             tree[group] = {**tree[group], **fields} if both else fields
     return tree
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to this host stays on this machine; only names that must mean so count."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def env_name(name: str) -> str:

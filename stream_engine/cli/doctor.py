@@ -16,6 +16,7 @@ from stream_engine.cli.options import Broker, DataDir, Group, Index, client_sett
 from stream_engine.encoder import manifest
 from stream_engine.encoder.load import HASHED, model_directory
 from stream_engine.errors import StreamEngineError, Unavailable
+from stream_engine.index.tls import ssl_context
 from stream_engine.settings import Settings
 from stream_engine.streaming import admin
 from stream_engine.streaming.clients import require_reachable
@@ -78,12 +79,21 @@ def index_answers(settings: Settings) -> str:
         headers = {"api-key": settings.index.api_key.get_secret_value()} if settings.index.api_key else {}
         request = urllib.request.Request(f"{location.rstrip('/')}/readyz", headers=headers)  # noqa: S310 - http(s) only
         try:
-            urllib.request.urlopen(request, timeout=settings.index.timeout).close()  # noqa: S310 - as above
+            verifying = urllib.request.HTTPSHandler(context=ssl_context(settings.index))
+            opener = urllib.request.build_opener(verifying, NoRedirects)
+            opener.open(request, timeout=settings.index.timeout).close()
         except OSError as error:
             raise Unavailable("index", f"{location}: {error}; start Qdrant there, or use --index edge") from error
     elif location == "edge" and importlib.util.find_spec("qdrant_edge") is None:
         raise Unavailable("index", "qdrant-edge-py is not installed: run `make setup`, or use --index memory")
     return location
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect is an error: the key is for the server that was named, for no other."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Go nowhere."""
 
 
 def model_is_there(settings: Settings) -> str:

@@ -17,6 +17,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.index.protocol import Match, Point, Query, checked, ranked
+from stream_engine.index.tls import ssl_context
 from stream_engine.settings import IndexSettings
 
 T = TypeVar("T")
@@ -36,14 +37,17 @@ FAILURES = (grpc.RpcError, ApiException, QdrantException, TimeoutError, OSError)
 
 
 def connect(settings: IndexSettings) -> AsyncQdrantClient:
-    """A client for the server at `settings.location`; connects when first used."""
+    """A client for the server at `settings.location`; connects when first used. BadConfiguration for a wrong CA."""
+    verify = ssl_context(settings)
+    ours = {"root_certificates": settings.ssl_ca.read_bytes()} if settings.ssl_ca else {}
     return AsyncQdrantClient(
         url=settings.location,
         api_key=settings.api_key.get_secret_value() or None,
         prefer_grpc=settings.prefer_grpc,
         grpc_port=settings.grpc_port,
         timeout=math.ceil(settings.timeout),
-        grpc_options=dict(GRPC_OPTIONS),
+        grpc_options=GRPC_OPTIONS | ours,
+        verify=verify,
         check_compatibility=False,  # prints from a thread of its own
     )
 

@@ -11,6 +11,8 @@ from qdrant_client import grpc as rpc
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 from qdrant_client.grpc import collections_service_pb2_grpc, points_service_pb2_grpc
 
+from harness.certificates import Certificates
+
 
 class LocalServer:
     """Answers over gRPC what the index asks; fails on request."""
@@ -24,17 +26,23 @@ class LocalServer:
         self.indexed: set[str] = set()
         self.quantized: set[str] = set()
         self.port = 0
+        self.certificates: Certificates | None = None  # set before the start: TLS
         self._server: grpc.aio.Server | None = None
 
     @property
     def url(self) -> str:
-        return "http://127.0.0.1:1"  # REST is not served: nothing may need it
+        return f"http{'s' if self.certificates else ''}://127.0.0.1:1"  # REST is not served: nothing may need it
 
     async def start(self) -> None:
         self._server = grpc.aio.server(interceptors=[Gate(self)])
         collections_service_pb2_grpc.add_CollectionsServicer_to_server(Collections(self), self._server)
         points_service_pb2_grpc.add_PointsServicer_to_server(Points(self), self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        address = f"127.0.0.1:{self.port}"
+        if self.certificates is None:
+            self.port = self._server.add_insecure_port(address)
+        else:
+            pair = self.certificates.key.read_bytes(), self.certificates.certificate.read_bytes()
+            self.port = self._server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
         await self._server.start()
 
     async def stop(self) -> None:

@@ -1,5 +1,6 @@
 """Where a setting comes from, and what is said of a wrong one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,28 @@ def test_a_child_loads_the_same_settings(partitions: int, password: str) -> None
 
 def test_names_of_the_environment() -> None:
     assert env_name("kafka.broker") == "STREAM_ENGINE_KAFKA__BROKER"
+
+
+def test_a_key_crosses_no_network_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAM_ENGINE_INDEX__API_KEY", "hunter2")
+    for private in ("https://qdrant:6333", "http://localhost", "http://127.0.0.1:6333", "http://[::1]", "edge"):
+        assert load({"index.location": private}).index.location == private
+    for open_to_all in ("http://qdrant:6333", "http://10.0.0.1", "http://127.0.0.1.example.com", "http://"):
+        with pytest.raises(BadConfiguration, match=r"index\.(api_key|location)"):
+            load({"index.location": open_to_all})
+    monkeypatch.delenv("STREAM_ENGINE_INDEX__API_KEY")
+    assert load({"index.location": "http://qdrant:6333"}).index.location == "http://qdrant:6333"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("index.location", "http://me:hunter2@qdrant:6333"),
+        ("index.api_key", "hunter2\n"),
+        ("index.api_key", "hunter2\u00fc"),
+    ],
+)
+def test_what_is_wrong_with_a_secret_is_said_without_it(name: str, value: str) -> None:
+    with pytest.raises(BadConfiguration, match=re.escape(name)) as refusal:
+        load({name: value})
+    assert "hunter2" not in f"{refusal.value} {refusal.value.__cause__}"
