@@ -104,7 +104,7 @@ def _log(items: Path | None, events: Path | None, settings: Settings, *, from_ka
 def _run(
     log: Log, settings: Settings, sample: int, seed: int, *, ablate: bool
 ) -> tuple[Evaluation, Mapping[str, Figures]]:
-    settings.stream.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.stream.data_dir.mkdir(0o700, parents=True, exist_ok=True)
     encoder = open_encoder(settings.encoder, settings.stream.data_dir)
 
     async def whole(report: Report) -> tuple[Evaluation, Mapping[str, Figures]]:

@@ -123,7 +123,7 @@ class VectorCache:
 def _connect(path: Path | None) -> sqlite3.Connection:
     """An open cache, its format checked; raises sqlite3.DatabaseError or OSError. None stands for memory."""
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
     database = sqlite3.connect(path or ":memory:", timeout=PATIENCE, check_same_thread=False)
     try:
         _prepare(database)

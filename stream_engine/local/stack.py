@@ -100,7 +100,7 @@ def ensure_model(encoder: EncoderSettings, *, report: Report) -> None:
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
     """Hold a data folder; BadConfiguration when another process holds it. It goes with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

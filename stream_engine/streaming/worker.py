@@ -63,7 +63,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._stop.set)
-        self._settings.stream.data_dir.mkdir(parents=True, exist_ok=True)
+        self._settings.stream.data_dir.mkdir(0o700, parents=True, exist_ok=True)
         health = Health(self._metrics, self._missing, self._degraded)
         await health.start("127.0.0.1", self._settings.stream.metrics_port)
         (self._settings.stream.data_dir / "health.port").write_text(str(health.port))

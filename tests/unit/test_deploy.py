@@ -136,6 +136,26 @@ def test_what_is_waited_for_can_be_waited_for() -> None:
     assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", ()))
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_writes_nowhere_else_and_can_become_nobody_else(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "pid", "ipc", "network_mode"} & service.keys()
+    assert "/tmp" in service["tmpfs"]
+
+
+def test_what_a_service_writes_is_on_a_volume() -> None:
+    image, qdrant, kafka = docker_environment(), SERVICES["qdrant"], SERVICES["kafka"]
+    kept = [image["STREAM_ENGINE_STREAM__DATA_DIR"], image["NUMBA_CACHE_DIR"]]
+    assert all(path.startswith("/data") for path in kept)
+    assert ("VOLUME", "/data") in instructions()
+    assert all(service["volumes"][0].endswith(":/data") for name, service in SERVICES.items() if "worker" in name)
+    assert all(path.startswith(qdrant["volumes"][0].split(":")[1]) for path in qdrant["environment"].values())
+    assert kafka["environment"]["KAFKA_LOG_DIRS"] == kafka["volumes"][0].split(":")[1]
+
+
 def test_pins_satisfy_what_the_package_asks_for_and_name_no_host() -> None:
     lines = (ROOT / "deploy/constraints.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))

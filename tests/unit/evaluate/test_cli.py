@@ -34,6 +34,7 @@ def test_a_table_json_and_a_report(files, tmp_path, capsys):
     assert "clicks:" in shown.err
     assert json.loads((tmp_path / "out.json").read_text())["tested"] == 20
     assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / ".data").stat().st_mode & 0o777 == 0o700
 
 
 def test_the_curves_alone(files, tmp_path):
