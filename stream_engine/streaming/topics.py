@@ -13,6 +13,9 @@ LARGE = {"max.message.bytes": "2200000"}  # the largest record a default broker 
 SOON = {"segment.bytes": str(32 << 20), "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2"}
 """Compaction spares the segment being written, a week by default: all of it would be read at every start."""
 
+PROMPT = {"segment.ms": str(DAY_MS)}
+"""Retention removes whole segments, of a week by default: kept for a day would be kept for eight."""
+
 FORGETS = {"max.compaction.lag.ms": str(DAY_MS)}
 """What a later record of a user replaces, a tombstone above all, is gone from the broker's disk in about a day."""
 
@@ -90,7 +93,7 @@ def declared(settings: Settings) -> tuple[Topic, ...]:
     def topic(
         setting: str, name: str, cleanup: str, *, days: int = 0, config: Mapping[str, str] | None = None
     ) -> Topic:
-        kept = {"retention.ms": str(days * DAY_MS)} if days else {}
+        kept = {"retention.ms": str(days * DAY_MS), **PROMPT} if days else {}
         return Topic(name, partitions, cleanup, setting, {**kept, **(config or {})})
 
     return (

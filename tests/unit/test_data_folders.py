@@ -24,12 +24,12 @@ def mode(folder: Path) -> int:
     return folder.stat().st_mode & 0o777
 
 
-async def test_a_workers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def enough(*_: object) -> None:
-        raise Unavailable("test", "has seen enough")
+async def test_a_workers_and_its_metrics_are_for_this_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def served_on(_: object, host: str, __: int) -> None:
+        raise Unavailable("test", f"served on {host}")
 
-    monkeypatch.setattr(workers, "Health", enough)
-    with pytest.raises(Unavailable, match="enough"):
+    monkeypatch.setattr(workers.Health, "start", served_on)
+    with pytest.raises(Unavailable, match=r"served on 127\.0\.0\.1"):
         await workers.Worker(Settings(stream=StreamSettings(data_dir=folder))).run()
     assert mode(folder) == 0o700
 

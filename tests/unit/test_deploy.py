@@ -185,3 +185,9 @@ def test_what_the_readme_calls_exists() -> None:
     called = set(re.findall(r"`make ([a-z-]+)", readme)) | set(re.findall(r"^make ([a-z-]+)", readme, re.MULTILINE))
     assert called
     assert called <= targets
+
+
+def test_the_tests_that_security_names_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 10
+    assert [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text()] == []

@@ -35,6 +35,12 @@ def test_what_is_replaced_or_erased_of_a_user_leaves_the_disk_within_a_day() -> 
     assert bounded == {"users", "recommendations", "g-users-state-changelog"}
 
 
+def test_what_is_kept_for_days_is_kept_one_more_at_most() -> None:
+    kept = {topic.name: topic.configs for topic in declared(SETTINGS) if "retention.ms" in topic.configs}
+    days = {name: (int(each["retention.ms"]) + int(each["segment.ms"])) / 86_400_000 for name, each in kept.items()}
+    assert days == {"clicks": 8, "recommendations": 8, "dead-letters": 29, "g-interactions": 2, "g-joins": 2}
+
+
 def test_dead_letters_hold_more_than_a_record() -> None:
     letters = next(topic for topic in declared(SETTINGS) if topic.name == "dead-letters")
     assert int(letters.configs["max.message.bytes"]) > 2 * 1_048_588
