@@ -19,7 +19,7 @@ from stream_engine.errors import StreamEngineError, Unavailable
 from stream_engine.index.tls import ssl_context
 from stream_engine.settings import Settings
 from stream_engine.streaming import admin
-from stream_engine.streaming.clients import require_reachable
+from stream_engine.streaming.reachable import require_reachable
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.settings import KafkaSettings, Settings
-from stream_engine.streaming.clients import client_options, require_reachable
+from stream_engine.streaming.clients import client_options
+from stream_engine.streaming.reachable import require_reachable
 from stream_engine.streaming.topics import Existing, Problem, Topic, declared, missing, problems
 
 

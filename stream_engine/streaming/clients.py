@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from typing import Any
 
-from stream_engine.errors import BadConfiguration, Unavailable
+from stream_engine.errors import BadConfiguration
 from stream_engine.settings import KafkaSettings
 
 
@@ -52,17 +51,3 @@ def servers(kafka: KafkaSettings) -> list[str]:
         if not server.rpartition(":")[2].isdecimal():
             raise BadConfiguration("kafka.broker", f"{server!r} is not HOST:PORT")
     return found
-
-
-def require_reachable(kafka: KafkaSettings, *, timeout: float = 3.0) -> None:
-    """Unavailable when no bootstrap server listens; the clients themselves would try for long, and leak sockets."""
-    reasons = []
-    for server in servers(kafka):
-        host, _, port = server.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
-        except OSError as error:
-            reasons.append(f"{server}: {error.strerror or error}")
-        else:
-            return
-    raise Unavailable("kafka.broker", f"nothing answers ({'; '.join(reasons)}); start it, or name another")

@@ -11,7 +11,8 @@ from kafka.errors import KafkaError
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.settings import KafkaSettings
-from stream_engine.streaming.clients import client_options, require_reachable
+from stream_engine.streaming.clients import client_options
+from stream_engine.streaming.reachable import require_reachable
 
 POLL_MS = 250
 

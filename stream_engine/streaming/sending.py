@@ -11,7 +11,8 @@ from kafka.errors import KafkaError
 
 from stream_engine.errors import Unavailable
 from stream_engine.settings import KafkaSettings
-from stream_engine.streaming.clients import client_options, require_reachable
+from stream_engine.streaming.clients import client_options
+from stream_engine.streaming.reachable import require_reachable
 
 KEPT = 10  # failures that are told one by one
 

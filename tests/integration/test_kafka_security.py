@@ -1,0 +1,127 @@
+"""Kafka behind TLS and SASL: every door lets us in with what it asks for, and says which setting it refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness.secured import MECHANISMS, PASSWORD, Authority, Secured, secured
+from harness.workers import cluster, wait_for
+
+from stream_engine.cli.main import main
+from stream_engine.errors import BadConfiguration, Unavailable
+from stream_engine.settings import EncoderSettings, IndexSettings, KafkaSettings, Settings, env_name, environment
+from stream_engine.streaming.admin import create_or_verify
+from stream_engine.streaming.reachable import require_reachable
+from stream_engine.streaming.reading import snapshot
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+CACHE = Path(__file__).parents[2] / ".cache"
+
+
+@pytest.fixture(scope="module")
+def broker_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    try:
+        with secured(tmp_path_factory.mktemp("secured"), CACHE) as running:
+            yield running
+    except BadConfiguration as error:
+        pytest.skip(f"no broker with TLS: {error}")
+
+
+def client_certificate(authority: Authority) -> dict[str, Any]:
+    certificate, key = authority.sign("client")
+    return {"ssl_certificate": certificate, "ssl_key": key}
+
+
+@pytest.mark.parametrize("door", ["PASSWORD", "PASSWORDTLS"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_each_mechanism_lets_us_in(broker_behind: Secured, door: str, mechanism: str) -> None:
+    require_reachable(KafkaSettings(**broker_behind.settings(door, mechanism)))
+
+
+@pytest.mark.parametrize("door", ["PASSWORDTLS", "MUTUAL"])
+def test_a_click_in_and_a_list_out(
+    broker_behind: Secured,
+    door: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    more = client_certificate(broker_behind.authority) if door == "MUTUAL" else {}
+    kafka = KafkaSettings(group=door, partitions=2, **broker_behind.settings(door, "SCRAM-SHA-512", **more))
+    settings = Settings(kafka=kafka, encoder=EncoderSettings(model="hashed"), index=IndexSettings(location="memory"))
+    for name, value in environment(settings).items():
+        if name.startswith(env_name("")):
+            monkeypatch.setenv(name, value)
+    create_or_verify(settings)
+    monkeypatch.chdir(tmp_path)
+    Path("items.jsonl").write_text(
+        '{"item_id": "a", "title": "red kettle"}\n{"item_id": "b", "title": "blue kettle"}\n'
+    )
+    Path("clicks.jsonl").write_text(json.dumps({"user_id": door, "item_id": "a"}) + "\n")
+    with cluster(tmp_path, settings, 1) as (worker,):
+        assert main(["produce", "items", "items.jsonl"]) == 0
+        assert main(["produce", "clicks", "clicks.jsonl"]) == 0
+        wait_for(
+            lambda: any(r.key == door.encode() for r in snapshot(kafka, settings.topics.recommendations)), "a list"
+        )
+        assert main(["settings"]) == 0
+        told = worker.log.read_text() + worker.get("/metrics")[1] + "".join(capsys.readouterr())
+    assert "sasl_password" in told
+    assert PASSWORD not in told
+
+
+def refused(settings: dict[str, Any]) -> BadConfiguration:
+    with pytest.raises(BadConfiguration) as error:
+        require_reachable(KafkaSettings(**settings))
+    assert PASSWORD not in str(error.value)
+    return error.value
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_wrong_password_is_refused(broker_behind: Secured, mechanism: str) -> None:
+    wrong = refused(broker_behind.settings("PASSWORDTLS", mechanism, sasl_password=PASSWORD + "!"))
+    assert wrong.setting == "kafka.sasl_password"
+
+
+def test_a_broker_that_another_authority_signed_is_not_trusted(broker_behind: Secured, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "other")
+    assert refused(broker_behind.settings("TLS", ssl_ca=other.certificate)).setting == "kafka.ssl_ca"
+    assert refused(broker_behind.settings("TLS", ssl_ca=None)).setting == "kafka.ssl_ca"
+
+
+def test_a_certificate_for_another_host_is_not_trusted(broker_behind: Secured) -> None:
+    error = refused(broker_behind.settings("OTHERHOST"))
+    assert error.setting == "kafka.broker"
+    assert "127.0.0.1" in error.reason
+
+
+def test_without_a_certificate_it_believes_in_mutual_tls_refuses_us(broker_behind: Secured, tmp_path: Path) -> None:
+    assert refused(broker_behind.settings("MUTUAL")).setting == "kafka.ssl_certificate"
+    strange = client_certificate(Authority(tmp_path, "other"))
+    assert refused(broker_behind.settings("MUTUAL", **strange)).setting == "kafka.ssl_certificate"
+
+
+def test_a_door_of_another_protocol_is_named(broker_behind: Secured) -> None:
+    assert (
+        refused(broker_behind.settings("PASSWORDTLS", broker=broker_behind.doors["TLS"])).setting
+        == "kafka.security_protocol"
+    )
+    with pytest.raises(Unavailable, match=r"kafka\.security_protocol"):
+        require_reachable(KafkaSettings(broker=broker_behind.doors["TLS"]))
+
+
+def test_a_worker_that_is_refused_ends_at_once_with_the_setting(
+    broker_behind: Secured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(kafka=KafkaSettings(**broker_behind.settings("PASSWORD", sasl_password="wrong-one")))
+    for name, value in environment(settings).items():
+        if name.startswith(env_name("")):
+            monkeypatch.setenv(name, value)
+    assert main(["worker"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: kafka.sasl_password: ")
+    assert "wrong-one" not in said
