@@ -1,4 +1,4 @@
-"""An authority and a server's certificate for 127.0.0.1, made with the openssl command line."""
+"""Authorities, and certificates they sign, made with the openssl command line."""
 
 import shutil
 import subprocess
@@ -8,9 +8,33 @@ from pathlib import Path
 import pytest
 
 
+class Authority:
+    """One that signs certificates; the test is skipped where openssl is missing."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        if shutil.which("openssl") is None:
+            pytest.skip("no openssl command line: apt-get install openssl")
+        self._folder = folder
+        self._name = name
+        self.certificate, self._key = self._make(name, "-addext", "basicConstraints=critical,CA:TRUE")
+
+    def sign(self, name: str, alternative: str = "IP:127.0.0.1") -> tuple[Path, Path]:
+        """The certificate of one called `name` at `alternative`, and its key; both PEM."""
+        names = ("-addext", f"subjectAltName={alternative}", "-addext", "basicConstraints=CA:FALSE")
+        return self._make(name, *names, "-CA", str(self.certificate), "-CAkey", str(self._key))
+
+    def _make(self, name: str, *options: str) -> tuple[Path, Path]:
+        certificate, key = (self._folder / f"{self._name}-{name}.{end}" for end in ("pem", "key"))
+        kind = ("-x509", "-days", "10", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        files = ("-out", str(certificate), "-keyout", str(key))
+        command = ["openssl", "req", *kind, "-subj", f"/CN=stream-engine test {name}", *files, *options]
+        subprocess.run(command, check=True, capture_output=True)
+        return certificate, key
+
+
 @dataclass(frozen=True)
 class Certificates:
-    """`ca` signed `certificate`; `other` signed nothing of ours."""
+    """Of a server on 127.0.0.1: `ca` signed `certificate`; `other` signed nothing of ours."""
 
     ca: Path
     other: Path
@@ -19,19 +43,5 @@ class Certificates:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl command line")
-    for name in ("ca", "other"):
-        _openssl(folder, *_new(name))
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
-    _openssl(folder, *_new("server"), *names, "-CA", "ca.pem", "-CAkey", "ca.key")
-    return Certificates(*(folder / name for name in ("ca.pem", "other.pem", "server.pem", "server.key")))
-
-
-def _new(name: str) -> list[str]:
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key"]
-    return ["req", "-x509", *key, "-out", f"{name}.pem", "-days", "10", "-subj", f"/CN=stream-engine test {name}"]
-
-
-def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+    authority = Authority(folder, "ca")
+    return Certificates(authority.certificate, Authority(folder, "other").certificate, *authority.sign("server"))

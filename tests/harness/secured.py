@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 from kafka import KafkaAdminClient
 from kafka.admin import UserScramCredentialUpsertion
 
-from stream_engine.errors import BadConfiguration
+from harness.certificates import Authority
 from stream_engine.local.broker import Broker, start_broker
 from stream_engine.local.broker_config import Listener
 from stream_engine.local.ports import free_port
@@ -24,33 +22,6 @@ DOORS = {"TLS": "SSL", "MUTUAL": "SSL", "PASSWORD": "SASL_PLAINTEXT", "PASSWORDT
 _JAAS = "org.apache.kafka.common.security"
 _PLAIN = f'{_JAAS}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
 _SCRAM = f"{_JAAS}.scram.ScramLoginModule required;"
-
-
-class Authority:
-    """One that signs certificates, by the openssl command."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        if shutil.which("openssl") is None:
-            raise BadConfiguration("openssl", "not found: apt-get install openssl")
-        self._folder = folder
-        self._name = name
-        folder.mkdir(parents=True, exist_ok=True)
-        self.certificate, self._key = self._request(
-            name, "-x509", "-days", "2", "-addext", "basicConstraints=critical,CA:TRUE"
-        )
-
-    def sign(self, name: str, alternative: str = "IP:127.0.0.1") -> tuple[Path, Path]:
-        """The certificate for `name`, and its key."""
-        signing = ("-CA", str(self.certificate), "-CAkey", str(self._key))
-        return self._request(name, *signing, "-addext", f"subjectAltName={alternative}")
-
-    def _request(self, name: str, *options: str) -> tuple[Path, Path]:
-        certificate, key = (self._folder / f"{self._name}-{name}.{end}" for end in ("crt", "key"))
-        kind = ("-x509", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-        files = ("-out", str(certificate), "-keyout", str(key))
-        command = ["openssl", "req", *kind, "-subj", f"/CN={name}", *files, *options]
-        subprocess.run(command, check=True, capture_output=True)
-        return certificate, key
 
 
 @dataclass(frozen=True)
@@ -75,7 +46,7 @@ class Secured:
 
 @contextmanager
 def secured(folder: Path, cache: Path) -> Iterator[Secured]:
-    """A running one; BadConfiguration where Java, Maven or openssl is missing."""
+    """A running one; BadConfiguration where Java or Maven is missing."""
     authority = Authority(folder, "authority")
     stores = {name: _store(folder, name, *authority.sign(name, host)) for name, host in _HOSTS.items()}
     listeners = [

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.secured import MECHANISMS, PASSWORD, Authority, Secured, secured
+from harness.certificates import Authority
+from harness.secured import MECHANISMS, PASSWORD, Secured, secured
 from harness.workers import cluster, wait_for
 
 from stream_engine.cli.main import main
