@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import (
@@ -27,7 +29,7 @@ _OTHER_HOST = (62, 64)  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_
 
 
 def require_reachable(kafka: KafkaSettings, *, timeout: float = 3.0) -> None:
-    """Return when one bootstrap server knows us; not to be called where an event loop runs.
+    """Return when one bootstrap server knows us; waits for the answer, whether or not an event loop runs here.
 
     Unavailable when none answers Kafka's protocol within `timeout` seconds each; BadConfiguration with the setting that
     the first one refused: certificates and passwords, on either side.
@@ -37,7 +39,7 @@ def require_reachable(kafka: KafkaSettings, *, timeout: float = 3.0) -> None:
     reasons = []
     for server in servers(kafka):
         try:
-            asyncio.run(_greet(server, timeout, **options))
+            _run(_greet(server, timeout, **options))
         except (OSError, KafkaError) as error:
             refused = _refused(kafka, server, error)
             if refused is not None:
@@ -47,6 +49,12 @@ def require_reachable(kafka: KafkaSettings, *, timeout: float = 3.0) -> None:
             return
     advice = "start it, or name another; a listener of another kind needs another kafka.security_protocol"
     raise Unavailable("kafka.broker", f"nothing answers ({'; '.join(reasons)}); {advice}")
+
+
+def _run(greeting: Coroutine[object, object, None]) -> None:
+    """On a thread of its own: the caller's may have a loop that runs."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, greeting).result()
 
 
 async def _greet(server: str, within: float, **options: object) -> None:

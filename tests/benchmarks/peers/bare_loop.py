@@ -31,7 +31,7 @@ async def main(settings: Settings) -> None:
 async def _consume(settings: Settings, parts: Parts) -> None:
     group, clicks = settings.kafka.group, settings.topics.clicks
     users, items = (FakeTable(changelog_topic(group, name)) for name in (USERS_TABLE, ITEMS_TABLE))
-    stages = make_stages(settings, parts, users=users, items=items)
+    stages = make_stages(settings, parts, users=users, items=items, moved=lambda _topic, _count: None)
     interactions = stages[interactions_topic(group)]
     gathered: list[Any] = []
     flushed = time.monotonic()
