@@ -121,10 +121,20 @@ class ChunkConsumer(FaustConsumer):
         return await super()._getmany(known, min(timeout, LONGEST_POLL))
 
     async def ends(self) -> dict[Partition, int]:
-        """Where the log ends, of every partition we own."""
+        """Where the log ends, of every partition we own; the broker is asked in any case."""
         owned = [TP(*partition) for partition in self.positions.finished()]
-        found = await self.highwaters(*owned) if owned else {}
+        found = await self.highwaters(*(owned or [TP(topic, 0) for topic in self.app.tables.changelog_topics]))
         return {(tp.topic, tp.partition): end for tp, end in found.items()}
+
+    def failure(self) -> BaseException | None:
+        """What ended our part in the group for good: aiokafka keeps it for a call that Faust never makes."""
+        driver = self._thread._consumer  # noqa: SLF001
+        coordinator = None if driver is None else driver._coordinator  # noqa: SLF001
+        if coordinator is None:
+            return None
+        routine: asyncio.Task[None] = coordinator._coordination_task  # noqa: SLF001
+        pending: BaseException | None = coordinator._pending_exception  # noqa: SLF001
+        return pending or (routine.exception() if routine.done() and not routine.cancelled() else None)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Begin an epoch at the committed offsets (where there is none: at the beginning of the log).
@@ -263,6 +273,10 @@ class ChunkApp(faust.App):
         known = self.tables.recovery.active_offsets
         if known.get(TP(topic, partition)) == offset - 1:
             known[TP(topic, partition)] = offset
+
+    def recovered(self) -> int:
+        """A number that grows as long as records of changelogs are read for tables to recover."""
+        return sum(offset or 0 for offset in list(self.tables.recovery.active_offsets.values()))
 
     def refuse_newer(self, value: bytes | None, known: int, changelog: str) -> None:
         """Go no further where a changelog holds what a later version of us wrote."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Coroutine
 from typing import Any, NoReturn
 
-from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits
 
@@ -26,12 +25,11 @@ from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.health import Health
 from stream_engine.streaming.lease import Lease
 from stream_engine.streaming.parts import Parts, make_stages, open_parts
-from stream_engine.streaming.watchdog import Progress
+from stream_engine.streaming.watching import Watch
 
 log = logging.getLogger(__name__)
 LEFT = 75  # EX_TEMPFAIL: start me again
 OUTDATED = 2  # as for a wrong setting: starting me again mends nothing
-LOOK_EVERY = 3.0
 SHARE_EVERY = 2.0
 STOP_WITHIN = 15.0
 STOOD_STILL = "the lease is lost: this process stood still for too long"
@@ -57,6 +55,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
         self._expiry: Expiry | None = None
+        self._watch: Watch | None = None
 
     async def run(self) -> int:
         """Start, serve, stop."""
@@ -88,7 +87,8 @@ class Worker:
         parts.publisher.on_written = app.note_written
         self._lease = Lease(limit=self._lease.limit, noted=time.monotonic())
         self._start(self._note_lease())
-        self._start(self._watch_progress(app))
+        self._watch = self._make_watch(app)
+        self._start(self._watch.run())
         self._start(parts.sharing.run(SHARE_EVERY))
         self._start(self._show(parts))
         for guard in self._guards.values():
@@ -131,6 +131,10 @@ class Worker:
             self._expiry = self._make_expiry(app, parts, users, stages[settings.topics.clicks].turn)
         return app
 
+    def _make_watch(self, app: ChunkApp) -> Watch:
+        session = self._settings.kafka.session_timeout
+        return Watch(app, session=session, holding=lambda: bool(self._held_by()), leave=leave)
+
     def _make_expiry(self, app: ChunkApp, parts: Parts, users: BytesTable, turn: asyncio.Lock) -> Expiry:
         topics = self._settings.topics
         return Expiry(
@@ -161,26 +165,6 @@ class Worker:
             if self._lease.lost:
                 leave(STOOD_STILL)
 
-    async def _watch_progress(self, app: ChunkApp) -> None:
-        progress = Progress()
-        patience = max(10.0, 2 * self._settings.kafka.session_timeout)
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            if app.rebalancing or any(guard.holding for guard in self._guards.values()):
-                progress = Progress()
-                continue
-            try:
-                ends = await app.consumer.ends()
-            except KafkaError as away:
-                log.warning("broker away", extra={"reason": repr(away)})
-                self._waiting_for |= {"broker"}
-                progress = Progress()
-                continue
-            self._waiting_for -= {"broker"}
-            progress = progress.note(time.monotonic(), app.positions.waiting(), ends)
-            if stuck := progress.stuck(time.monotonic(), patience):
-                leave(f"nothing is fetched of {stuck} though there are records to read")
-
     async def _show(self, parts: Parts) -> None:
         """Keep the gauges at what they measure."""
         while True:
@@ -195,8 +179,11 @@ class Worker:
 
     def _missing(self) -> list[str]:
         """What keeps the worker from being ready."""
-        holding = {name for guard in self._guards.values() for name in guard.holding}
-        return sorted(self._waiting_for | holding)
+        away = {"broker"} if self._watch is not None and self._watch.away else set()
+        return sorted(self._waiting_for | self._held_by() | away)
+
+    def _held_by(self) -> set[str]:
+        return {name for guard in self._guards.values() for name in guard.holding}
 
     def _degraded(self) -> list[str]:
         """What the worker goes without."""

@@ -26,12 +26,18 @@ OVERHEAD = 200  # bytes of a batch that are not the record's value
 
 
 def settings_on(
-    bootstrap: str, name: str, *, encoder: EncoderSettings | None = None, index: str = "memory", partitions: int = 4
+    bootstrap: str,
+    name: str,
+    *,
+    encoder: EncoderSettings | None = None,
+    index: str = "memory",
+    partitions: int = 4,
+    session: float = 6.0,
 ) -> Settings:
     """A group and topics named after `name`; without an encoder, texts that share words are alike."""
     names = {field: f"{name}.{default.default}" for field, default in TopicSettings.model_fields.items()}
     return Settings(
-        kafka=KafkaSettings(broker=bootstrap, group=name, partitions=partitions),
+        kafka=KafkaSettings(broker=bootstrap, group=name, partitions=partitions, session_timeout=session),
         topics=TopicSettings(**names),
         encoder=encoder or EncoderSettings(model="hashed"),
         index=IndexSettings(location=index),
