@@ -23,20 +23,23 @@ UPDATE_BATCH = 256  # points an update: about 8 ms, in which the interpreter is 
 FLUSH_EVERY = 20_000  # points written between flushes; the log of writes grows until then
 OPTIMIZE_EVERY = 1_000  # points written between optimisations, at the least
 SPARE = 64 << 20  # bytes of disk left free: one that fills up under a mapped file ends the process
-OVERSAMPLING = 2.0  # int8 candidates per wanted result, rescored with the full vectors
+OVERSAMPLING = 2.0  # candidates by four bits per wanted result, rescored with the full vectors
 
 
 class EdgeIndex:
-    """Every vector is scanned, as int8 with rescoring if `quantized`: no graph, since building one stops the worker.
+    """Every vector is scanned, by four bits a component with rescoring if `quantized`: no graph, building one stops us.
 
-    Measured: optimising holds the interpreter, 10 µs a point for int8 and 260 µs for HNSW. An unavailable item is
-    stored without its vector, so that it cannot be found and no filter has to be paid for.
+    Measured: optimising holds the interpreter, 20 to 50 µs a point for four bits (TurboQuant, half the search time of
+    int8 at 10,000 points, recall 1.0) and 260 µs for HNSW. An unavailable item is stored without its vector, so that
+    it cannot be found and no filter has to be paid for.
     """
 
     def __init__(self, directory: Path, dimensions: int, *, quantized: bool = False) -> None:
         self._directory = directory
         self._dimensions = dimensions
         self._quantized = quantized
+        rescored = edge.QuantizationSearchParams(ignore=not quantized, rescore=quantized, oversampling=OVERSAMPLING)
+        self._params = edge.SearchParams(quantization=rescored)
         self._shard: edge.EdgeShard | None = None
         self._broken = False
         self._points: dict[str, edge.PointId] = {}  # by item id
@@ -145,17 +148,13 @@ class EdgeIndex:
 
     def _request(self, query: Query) -> edge.QueryRequest:
         """Excluded items are asked for as well and dropped after: a filter would cost every scanned item."""
-        excluded = sum(item_id in self._points for item_id in query.exclude)
-        matching = edge.FieldCondition("categories", edge.MatchAny(list(query.categories)))
-        rescored = edge.QuantizationSearchParams(
-            ignore=not self._quantized, rescore=self._quantized, oversampling=OVERSAMPLING
-        )
+        excluded = sum(item_id in self._points for item_id in query.exclude) if query.exclude else 0
         return edge.QueryRequest(
             limit=query.limit + excluded,
             query=edge.Query.Nearest(query.vector.tolist(), VECTOR),
-            filter=edge.Filter(must=[matching]) if query.categories else None,
+            filter=_of_any(query.categories) if query.categories else None,
             with_payload=False,
-            params=edge.SearchParams(quantization=rescored),
+            params=self._params,
         )
 
     def _matches(self, query: Query, hits: Sequence[edge.ScoredPoint]) -> list[Match]:
@@ -166,12 +165,16 @@ class EdgeIndex:
         return ranked([item_id for item_id, _ in found], [score for _, score in found], query.limit)
 
 
+def _of_any(categories: Sequence[str]) -> edge.Filter:
+    return edge.Filter(must=[edge.FieldCondition("categories", edge.MatchAny(list(categories)))])
+
+
 def _config(dimensions: int, *, quantized: bool) -> edge.EdgeConfig:
-    int8 = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, quantile=0.99, always_ram=True)
+    half_bytes = edge.TurboQuantQuantizationConfig(always_ram=True, bits=edge.TurboQuantBitSize.Bits4)
     return edge.EdgeConfig(
         vectors={VECTOR: edge.EdgeVectorParams(dimensions, edge.Distance.Dot)},
         hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
-        quantization_config=int8 if quantized else None,
+        quantization_config=half_bytes if quantized else None,
         optimizers=edge.EdgeOptimizersConfig(
             default_segment_number=1,
             indexing_threshold=400 if quantized else 1_000_000_000,
