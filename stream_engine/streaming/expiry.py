@@ -20,7 +20,7 @@ from stream_engine.users import last_active
 
 log = logging.getLogger(__name__)
 EVERY = 1.0  # seconds
-LOOKED_AT = 2_000  # users each time
+LOOKED_AT = 400  # users each time: a millisecond or two; a million are looked at within the hour
 EXPIRED = 200  # at most, of these
 
 Place = tuple[bytes, int]
