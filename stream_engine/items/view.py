@@ -49,6 +49,7 @@ class ItemView:
             followers=settings.followers,
             half_lives=len(settings.half_lives),
         ).grown(_ROOM)
+        self.half_lives = np.array(settings.half_lives, np.float32)  # seconds
         self.space = plain(dimensions)
         self.trending = [BestFew(_POOL) for _ in settings.half_lives]
         self.shelves: dict[str, BestFew] = {}  # the popular of a category

@@ -22,9 +22,8 @@ from stream_engine.ranking.weighing import (
     BRIDGED,
     LATELY,
     WEIGHING,
-    listed,
     most_proposed,
-    weigh,
+    propose,
 )
 
 Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
@@ -34,6 +33,7 @@ _WEIGHED = np.array([[BUDGETS.get(name, 0), _BIT.get(name, 0)] for name in STREN
 TRENDING = _BIT["trending"] | _BIT["trending_in_category"]
 _FIRST = ("catalogue", *_PARTS)
 _TOPPED_UP = 400
+_NONE = np.zeros(0, np.int64)
 NEWS, OLD_NEWS = 1.05, 1.25  # growth of a recent and of an older item's pairs that is worth settling
 
 
@@ -52,7 +52,7 @@ class Candidates:
         bits = int(self.parts[position])
         return tuple(name for name, bit in _BIT.items() if bits & bit)
 
-    def origins(self, positions: Sequence[int]) -> list[str]:
+    def origins(self, positions: NDArray[np.int64]) -> list[str]:
         """For each candidate the first part that has it among its best."""
         # the lowest set bit of b is b & -b
         return [_FIRST[(bits & -bits).bit_length()] for bits in self.parts[positions].tolist()]
@@ -83,12 +83,9 @@ class Gatherer:
         count = int(pool.used[0])
         rows, strengths = pool.rows[:count], pool.strengths[:count]
         keep, removed = allowed(view, taste, rows, habits)
-        parts = np.zeros(count, np.int32)
-        elected = _elect(strengths, keep, _WEIGHED, slots, lists.limits, parts)
-        if elected < taste.question.size:
+        best = _best(rows, strengths, keep, slots, lists.limits)
+        if len(best[0]) < taste.question.size:
             return _topped_up(view, taste, rows, strengths, habits)
-        best = np.empty(elected, np.int64), np.empty(elected, np.int32), np.empty((elected, len(STRENGTHS)), np.float32)
-        _take(rows, parts, strengths, *best)
         return Candidates(taste, *best, removed)
 
     def _settle(self, taste: Taste) -> None:
@@ -98,40 +95,39 @@ class Gatherer:
         view.settle(view.columns.similar[recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist(), news=OLD_NEWS)
 
     def _lists(self, taste: Taste, matches: Sequence[Match]) -> Listed:
-        lists = {name: source(self._view, taste, matches) for name, source in self._listing.items()}
-        rows = np.concatenate([np.zeros(0, np.int64), *lists.values()])
-        ends = np.cumsum([len(each) for each in lists.values()])
-        limits = [(BUDGETS[name], _BIT[name], end) for name, end in zip(lists, ends.tolist(), strict=True)]
-        return Listed(rows, np.array(limits, np.int32).reshape(-1, 3))
+        lists = [source(self._view, taste, matches) for source in self._listing.values()]
+        limits, end = np.empty((len(lists), 3), np.int32), 0
+        for at, (name, rows) in enumerate(zip(self._listing, lists, strict=True)):
+            end += len(rows)
+            limits[at] = BUDGETS[name], _BIT[name], end
+        return Listed(np.concatenate([_NONE, *lists]), limits)
 
-    def _pooled(self, taste: Taste, lists: Listed) -> tuple[Pool, NDArray[np.int32]]:
+    def _pooled(self, taste: Taste, lists: Listed) -> tuple[Pool, NDArray[np.int64]]:
         """Everything proposed, and the slot of each row that was listed."""
         pairs, heard = self._view.columns.pairs, taste.heard
         proposals = most_proposed(pairs, heard) + len(lists.rows)
         pool = self._pool = roomy(self._pool, items=len(self._view.ids), proposals=proposals)
-        pool.used[0] = 0
-        weigh(pairs, heard, self._weighing, pool)
-        slots = np.empty(len(lists.rows), np.int32)
-        listed(lists.rows, pool, slots)
-        return pool, slots
+        return pool, propose(pairs, heard, self._weighing, lists.rows, pool)
 
 
 @compiled
-def _elect(
-    strengths: Strengths,
-    keep: Flags,
-    weighed: NDArray[np.int32],
-    slots: NDArray[np.int32],
-    lists: NDArray[np.int32],
-    parts: NDArray[np.int32],
-) -> int:
-    """Give each row the bits of the parts that have it among their best: the strongest, or the first in a list.
+def _best(
+    rows: Rows, strengths: Strengths, keep: Flags, slots: NDArray[np.int64], lists: NDArray[np.int32]
+) -> tuple[Rows, NDArray[np.int32], Strengths]:
+    """The rows that any part has among its best, with the bits of those parts, and their strengths."""
+    parts = _elected(strengths, keep, slots, lists)
+    best = np.flatnonzero(parts)
+    return rows[best], parts[best], strengths[best]
 
-    Returns how many rows have any.
-    """
-    strongest = np.empty(len(keep), np.float32)
-    for kind in range(len(weighed)):
-        budget, bit = weighed[kind]
+
+@compiled
+def _elected(
+    strengths: Strengths, keep: Flags, slots: NDArray[np.int64], lists: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """For each row the bits of the parts that have it among their best: the strongest, or the first in a list."""
+    parts, strongest = np.zeros(len(keep), np.int32), np.empty(len(keep), np.float32)
+    for kind in range(len(_WEIGHED)):
+        budget, bit = _WEIGHED[kind]
         count = 0
         for at in range(len(keep) if budget else 0):
             if keep[at] and strengths[at, kind] > 0:
@@ -152,26 +148,7 @@ def _elect(
                 parts[slot] |= bit
                 budget -= 1
         start = end
-    return int(np.count_nonzero(parts))
-
-
-@compiled
-def _take(
-    rows: Rows,
-    parts: NDArray[np.int32],
-    strengths: Strengths,
-    best_rows: NDArray[np.int64],
-    best_parts: NDArray[np.int32],
-    best_strengths: Strengths,
-) -> None:
-    """Copy those with any part."""
-    count = 0
-    for at in range(len(rows)):
-        if parts[at]:
-            best_rows[count], best_parts[count] = rows[at], parts[at]
-            for kind in range(best_strengths.shape[1]):
-                best_strengths[count, kind] = strengths[at, kind]
-            count += 1
+    return parts
 
 
 def _topped_up(view: ItemView, taste: Taste, rows: Rows, strengths: Strengths, habits: Habits) -> Candidates:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
-from stream_engine.items.columns import Traits
+from stream_engine.items.columns import Pairs, Traits
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.pool import STRENGTHS
-from stream_engine.ranking.taste import LIKENESS, Taste, likeness
+from stream_engine.ranking.taste import LIKENESS, Moment, likeness
 from stream_engine.ranking.weighing import Heard
 
 POPULARITY = ("popular_hour", "popular_day", "popular_week", "popular_months")
@@ -41,29 +41,27 @@ _RECENT = 10  # items whose kind is told
 _NO_TEXT = FACTS.index("no_text")
 
 
-def features_of(view: ItemView, found: Candidates) -> Features:
-    """One line a candidate, in the order of FEATURES, most numbers between 0 and 3."""
-    taste, rows = found.taste, found.rows
-    table = np.empty((len(rows), len(FEATURES)), np.float32)
-    table[:, _TEXT] = likeness(view, taste, rows)
-    half_lives = np.array(view.settings.half_lives, np.float32)
-    traits = view.columns.traits
-    _tell(traits, half_lives, taste.heard, taste.ages, taste.question.now, rows, found.strengths, table)
-    return table
+class Stock(NamedTuple):
+    """What compiled loops read of a view."""
+
+    traits: Traits
+    pairs: Pairs
+    mean: NDArray[np.float32]  # of the text space
+    half_lives: NDArray[np.float32]
+
+
+def stock_of(view: ItemView) -> Stock:
+    """The arrays of the view as they are now."""
+    return Stock(view.columns.traits, view.columns.pairs, view.space.mean, view.half_lives)
 
 
 @compiled
-def _tell(
-    traits: Traits,
-    half_lives: NDArray[np.float32],
-    heard: Heard,
-    ages: NDArray[np.float64],
-    now: float,
-    rows: Rows,
-    strengths: NDArray[np.float32],
-    table: Features,
-) -> None:
-    """Everything but the likeness, and how far each is behind the best."""
+def features_of(stock: Stock, moment: Moment, rows: Rows, strengths: NDArray[np.float32]) -> Features:
+    """One line a candidate, in the order of FEATURES, most numbers between 0 and 3."""
+    traits, half_lives = stock.traits, stock.half_lives
+    now, ages, heard = moment.now, moment.ages, moment.heard
+    table = np.empty((len(rows), len(FEATURES)), np.float32)
+    table[:, _TEXT] = likeness(traits, stock.mean, rows, moment.probes)
     best = np.full(len(_COMPARED), -np.inf, np.float32)
     longest = 0.0  # where only a hash is left, it was had as long ago as anything that is remembered
     for age in ages:
@@ -91,6 +89,7 @@ def _tell(
     for at in range(len(rows)):
         for place in range(len(_COMPARED)):
             table[at, _BEHIND + place] = table[at, _COMPARED[place]] - best[place]
+    return table
 
 
 @compiled
@@ -108,21 +107,18 @@ def _logs(value: float) -> float:
     return 0.5 * math.log1p(value) if value > 0 else 0.0
 
 
-def facts_of(view: ItemView, taste: Taste) -> Facts:
-    """What kind of moment this is for the user, and what kind of items they had."""
-    facts = np.zeros(len(FACTS), np.float32)
-    question = taste.question
-    _state_facts(view.columns.traits, question.interactions, taste.since, taste.recent[:_RECENT], question.now, facts)
-    facts[_NO_TEXT] = not len(taste.probes)
-    return facts
-
-
 @compiled
-def _state_facts(traits: Traits, clicks: int, since: float, recent: Rows, now: float, facts: Facts) -> None:
-    """In the order of FACTS; what is popular is so by the last half-life but one."""
-    gap, span = min(since, _YEAR), max(traits.popularity.shape[1] - 2, 0)
+def facts_of(stock: Stock, moment: Moment) -> Facts:
+    """What kind of moment this is for the user, and what kind of items they had.
+
+    In the order of FACTS; what is popular is so by the last half-life but one.
+    """
+    facts = np.zeros(len(FACTS), np.float32)
+    traits, clicks, now, recent = stock.traits, moment.interactions, moment.now, moment.heard.recent[:_RECENT]
+    gap, span = min(moment.since, _YEAR), max(traits.popularity.shape[1] - 2, 0)
     facts[0], facts[1], facts[2] = clicks < 3, 3 <= clicks < 10, clicks >= 10
     facts[3], facts[4] = gap < _HOUR, gap > _WEEK
+    facts[_NO_TEXT] = len(moment.probes) == 0
     facts[6], facts[7] = _logs(float(clicks)), _logs(gap / _HOUR)
     for place in range(len(recent)):
         popular = _logs(float(traits.popularity[recent[place], span]))
@@ -130,3 +126,4 @@ def _state_facts(traits: Traits, clicks: int, since: float, recent: Rows, now: f
             facts[8] = popular
         facts[9] += popular / len(recent)
         facts[10] += _logs(max(now - traits.first_click[recent[place]], 0.0) / _HOUR) / len(recent)
+    return facts

@@ -13,12 +13,12 @@ from stream_engine.events import RecommendedItem
 from stream_engine.index.protocol import Match, Query
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import Candidates, Gatherer
-from stream_engine.ranking.features import FEATURES, facts_of, features_of
+from stream_engine.ranking.choice import Proposed, Wanted, choice_of
+from stream_engine.ranking.features import FEATURES, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.quality import TOP, Quality, judged
-from stream_engine.ranking.ranker import Ranker, Sample
-from stream_engine.ranking.reasons import reasons_of
-from stream_engine.ranking.selectors import diverse, explored
+from stream_engine.ranking.ranker import Ranker, Sample, scores_of
+from stream_engine.ranking.reasons import reasons
 from stream_engine.ranking.sources import SOURCES
 from stream_engine.ranking.taste import Taste
 from stream_engine.settings import RankingSettings
@@ -85,21 +85,17 @@ class Pipeline:
 
         `explore` overrides the setting.
         """
+        ids, taste = self._view.ids, found.taste
+        proposed = Proposed(found.rows, found.parts, found.strengths)
         explore = self._settings.explore if explore is None else explore
-        view, taste, rows = self._view, found.taste, found.rows
-        table, facts = features_of(view, found), facts_of(view, taste)
-        scores = self._ranker.scores(table, facts)
-        chosen = diverse(
-            scores, lambda pool: view.vectors(rows[pool]), size=taste.question.size, diversity=self._settings.diversity
-        )
-        chosen = explored(chosen, scores, view.columns.clicks[rows] == 0, place=explore)
-        reasons = reasons_of(view, found, chosen, self._ranker.shares(table[chosen], facts))
-        lines = zip(rows[chosen].tolist(), scores[chosen].tolist(), found.origins(chosen), reasons, strict=True)
-        ids = view.ids
+        wanted = Wanted(taste.question.size, self._settings.diversity, explore)
+        positions, scores, why = choice_of(stock_of(self._view), taste.moment, self._ranker.net, proposed, wanted)
+        rows, rounded = found.rows[positions].tolist(), scores.astype(np.float64).round(6).tolist()
+        lines = zip(rows, rounded, found.origins(positions), reasons(why, ids), strict=True)
         return tuple(
             [
-                RecommendedItem(ids[row], rank, round(score, 6), origin, why)
-                for rank, (row, score, origin, why) in enumerate(lines, start=1)
+                RecommendedItem(ids[row], rank, score, origin, said)
+                for rank, (row, score, origin, said) in enumerate(lines, start=1)
             ]
         )
 
@@ -109,10 +105,11 @@ class Pipeline:
         answer = _place(found.rows, row)
         place = None
         if answer is not None:
-            sample = Sample(features_of(self._view, found), facts_of(self._view, found.taste), answer)
-            scores = self._ranker.scores(sample.table, sample.facts)
+            stock, moment = stock_of(self._view), found.taste.moment
+            table, facts = features_of(stock, moment, found.rows, found.strengths), facts_of(stock, moment)
+            scores = scores_of(self._ranker.net, table, facts)
             place = int(np.count_nonzero(scores > scores[answer]))
-            self._ranker.learn(sample)
+            self._ranker.learn(Sample(table, facts, answer))
         self.quality = judged(self.quality, place, _place(self._trending(found.taste), row))
 
     def _trending(self, taste: Taste) -> Rows:

@@ -61,12 +61,13 @@ class Sample(NamedTuple):
     answer: int
 
 
-class _Net(NamedTuple):
-    """The weights as one moment's candidates meet them."""
+class Net(NamedTuple):
+    """The weights as compiled loops read them."""
 
     w: NDArray[np.float32]  # of the linear part
     a: NDArray[np.float32]  # (features, HIDDEN)
-    start: NDArray[np.float32]  # of the units: what the facts give
+    of_facts: NDArray[np.float32]  # (facts, HIDDEN)
+    b: NDArray[np.float32]
     v: NDArray[np.float32]
 
 
@@ -98,6 +99,7 @@ class Ranker:
         w[:] = [START.get(name, 0.0) for name in FEATURES]
         a[:] = self._rng.normal(scale=0.2, size=a.shape)
         v[:] = self._rng.normal(scale=0.05, size=v.shape)
+        self._net: Net | None = None  # made again after weights changed
         self._leave_out(without)
 
     def _leave_out(self, names: Collection[str]) -> None:
@@ -119,29 +121,20 @@ class Ranker:
         """The linear weights by feature."""
         return dict(zip(FEATURES, self._now[0].tolist(), strict=True))
 
-    def scores(self, table: Features, facts: Facts) -> Scores:
-        """One finite score a line."""
-        scores = np.empty(len(table), np.float32)
-        _score(table, self._net(facts), scores)
-        return scores
-
-    def shares(self, table: Features, facts: Facts) -> Features:
-        """What each feature adds to each line's score, same shape; the units that are on pass shares through.
-
-        Being behind the best is the feature itself but for a number that is the same for all, so it counts there.
-        """
-        shares = np.empty_like(table)
-        _share(table, self._net(facts), shares)
-        return shares
-
-    def _net(self, facts: Facts) -> _Net:
-        w, a, b, v = self._now
-        return _Net(w, np.ascontiguousarray(a[:, : len(w)].T), a[:, len(w) :] @ _tamed(facts) + b, v)
+    @property
+    def net(self) -> Net:
+        """What scores now."""
+        if self._net is None:
+            w, a, b, v = self._now
+            turned = np.ascontiguousarray(a.T)
+            self._net = Net(w, turned[: len(w)], turned[len(w) :], b, v)
+        return self._net
 
     def learn(self, sample: Sample) -> None:
         """Learn from this sample, and again from a few old ones."""
         tamed = Sample(_tamed(sample.table), _tamed(sample.facts), sample.answer)
         self.samples += 1
+        self._net = None
         self._step(tamed)
         for _ in range(min(self._replayed, len(self._kept))):
             table, facts, answer = self._kept[self._rng.integers(len(self._kept))]
@@ -188,7 +181,7 @@ class Ranker:
         ]
         shares, weights, squares, habits = zip(own, *others, strict=True)
         self._weights = np.average(weights, axis=0, weights=shares).astype(np.float32)
-        self._now = self._parts(self._weights)
+        self._now, self._net = self._parts(self._weights), None
         self._squares = np.average(squares, axis=0, weights=shares).astype(np.float32)
         self.habits = Habits(*np.average(habits, axis=0, weights=shares).tolist())
 
@@ -237,23 +230,28 @@ class Ranker:
 
 
 @compiled
-def _score(table: Features, net: _Net, scores: Scores) -> None:
-    """w·f + v·relu(A'f + start) for every line f."""
-    units = np.empty(HIDDEN, np.float32)
+def scores_of(net: Net, table: Features, facts: Facts) -> Scores:
+    """One finite score a line: w·f + v·relu(A [f, facts] + b)."""
+    scores, units, start = np.empty(len(table), np.float32), np.empty(HIDDEN, np.float32), _start(net, facts)
     for at in range(len(table)):
-        score = _fill(units, table[at], net)
+        score = _fill(units, table[at], net, start)
         for unit in range(HIDDEN):
             score += net.v[unit] * max(units[unit], np.float32(0.0))
         scores[at] = score
+    return scores
 
 
 @compiled
-def _share(table: Features, net: _Net, shares: Features) -> None:
-    """The slope of the score in each feature, times the feature."""
-    units = np.empty(HIDDEN, np.float32)
+def shares_of(net: Net, table: Features, facts: Facts) -> Features:
+    """What each feature adds to each line's score, same shape; the units that are on pass shares through.
+
+    The slope of the score in the feature, times the feature. Being behind the best is the feature itself but for a
+    number that is the same for all, so it counts there.
+    """
+    shares, units, start = np.empty_like(table), np.empty(HIDDEN, np.float32), _start(net, facts)
     slopes = np.empty(len(net.w), np.float32)
     for at in range(len(table)):
-        _fill(units, table[at], net)
+        _fill(units, table[at], net, start)
         for feature in range(len(slopes)):
             slopes[feature] = net.w[feature]
             for unit in range(HIDDEN):
@@ -264,13 +262,24 @@ def _share(table: Features, net: _Net, shares: Features) -> None:
             slopes[_BEHIND[place]] = 0.0
         for feature in range(len(slopes)):
             shares[at, feature] = _tame(table[at, feature]) * slopes[feature]
+    return shares
 
 
 @compiled
-def _fill(units: NDArray[np.float32], line: NDArray[np.float32], net: _Net) -> np.float32:
+def _start(net: Net, facts: Facts) -> NDArray[np.float32]:
+    """What the facts make of the units, the same for every candidate."""
+    start = net.b.copy()
+    for fact in range(len(facts)):
+        for unit in range(HIDDEN):
+            start[unit] += _tame(facts[fact]) * net.of_facts[fact, unit]
+    return start
+
+
+@compiled
+def _fill(units: NDArray[np.float32], line: NDArray[np.float32], net: Net, start: NDArray[np.float32]) -> np.float32:
     """Put into the units what they are before they are cut off at zero; returns the linear part of the score."""
     linear = np.float32(0.0)
-    units[:] = net.start
+    units[:] = start
     for feature in range(len(line)):
         value = _tame(line[feature])
         if value != 0:

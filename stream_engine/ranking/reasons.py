@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from stream_engine.compiled import compiled
 from stream_engine.events import Reason, ReasonKind
 from stream_engine.items.columns import Pairs, Traits
-from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.candidates import TRENDING, Candidates
-from stream_engine.ranking.features import FEATURES, Features
-from stream_engine.ranking.pool import STRENGTHS
+from stream_engine.items.view import Rows
+from stream_engine.ranking.candidates import TRENDING
+from stream_engine.ranking.features import FEATURES, Features, Stock
+from stream_engine.ranking.weighing import singles
 
 MOST = 2
 LEAST_SHARE = 0.1
@@ -41,49 +41,68 @@ KIND_OF: Mapping[str, ReasonKind] = {
     "had_before": "again",
 }
 _KIND_OF = np.array([KINDS.index(KIND_OF[name]) if name in KIND_OF else -1 for name in FEATURES])
-_HAD = STRENGTHS.index("again")
 _BUCKETS = 1_024
 NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it holds and speaks of no other item
 
 
-def reasons_of(
-    view: ItemView, found: Candidates, positions: Sequence[int], shares: Features
-) -> list[tuple[Reason, ...]]:
-    """For each candidate at most two reasons that hold, strongest first; `shares`: what features add to the score."""
-    witnesses = _witnesses(view, found, positions)
-    kinds = np.full((len(witnesses), MOST), -1)
-    parts = np.zeros((len(witnesses), MOST))
-    _pick(shares, _KIND_OF, witnesses, kinds, parts)
-    ids = view.ids
+class Why(NamedTuple):
+    """Of each item at most MOST reasons, strongest first, arrays of shape (n, MOST)."""
+
+    kinds: NDArray[np.int64]  # places in KINDS, -1 where there is none
+    parts: NDArray[np.float64]  # of all that speaks for it
+    witnesses: NDArray[np.int64]  # rows that they speak of, below zero where of none
+
+
+def reasons(why: Why, ids: Sequence[str]) -> list[tuple[Reason, ...]]:
+    """The same in words; `ids` by row."""
     return [
         tuple(
             [
-                Reason(KINDS[kind], None if named[kind] < 0 else ids[named[kind]], round(part, 3))
-                for kind, part in zip(best, told, strict=True)
+                Reason(KINDS[kind], None if row < 0 else ids[row], part)
+                for kind, part, row in zip(*each, strict=True)
                 if kind >= 0
             ]
         )
-        for best, told, named in zip(kinds.tolist(), parts.tolist(), witnesses.tolist(), strict=True)
+        for each in zip(why.kinds.tolist(), why.parts.round(3).tolist(), why.witnesses.tolist(), strict=True)
     ]
 
 
 @compiled
-def _pick(
-    shares: Features,
-    kind_of: NDArray[np.int64],
-    witnesses: NDArray[np.int64],
-    kinds: NDArray[np.int64],
-    parts: NDArray[np.float64],
-) -> None:
+def why_of(
+    stock: Stock, recent: Rows, rows: Rows, origins: NDArray[np.int32], had: NDArray[np.bool_], shares: Features
+) -> Why:
+    """The reasons that hold for each of these rows.
+
+    `origins` are the bits of the parts that have each among their best, `had` says whether this user had it, `shares`
+    what features add to its score.
+    """
+    witnesses = np.full((len(rows), len(KINDS)), NOBODY)
+    for at in range(len(rows)):
+        if origins[at] & TRENDING:
+            witnesses[at, _TRENDING] = ANYBODY
+        if stock.traits.clicks[rows[at]] == 0:
+            witnesses[at, _NEW] = ANYBODY
+        if had[at]:
+            witnesses[at, _AGAIN] = ANYBODY
+    if len(recent):
+        _find_pairs(stock.pairs, recent[:NAMED], rows, witnesses)
+        _find_alike(stock.traits, stock.mean, recent[:NAMED], rows, witnesses)
+    return _picked(shares, witnesses)
+
+
+@compiled
+def _picked(shares: Features, witnesses: NDArray[np.int64]) -> Why:
     """For each line the kinds that hold and their parts of all gains, the greatest first, and none too small."""
+    kinds = np.full((len(shares), MOST), -1)
+    parts, named = np.zeros((len(shares), MOST)), np.full((len(shares), MOST), NOBODY)
     gains = np.empty(witnesses.shape[1], np.float64)
     for at in range(len(shares)):
         gains[:] = 0.0
-        for feature in range(len(kind_of)):
-            if kind_of[feature] >= 0:
-                gains[kind_of[feature]] += max(shares[at, feature], np.float32(0.0))
+        for feature in range(len(_KIND_OF)):
+            if _KIND_OF[feature] >= 0:
+                gains[_KIND_OF[feature]] += max(shares[at, feature], np.float32(0.0))
         total = max(gains.sum(), 1e-12)
-        for place in range(kinds.shape[1]):
+        for place in range(MOST):
             best = -1
             for kind in range(len(gains)):
                 holds = witnesses[at, kind] != NOBODY and gains[kind] >= LEAST_SHARE * total
@@ -91,37 +110,25 @@ def _pick(
                     best = kind
             if best >= 0:
                 kinds[at, place], parts[at, place] = best, gains[best] / total
+                named[at, place] = witnesses[at, best]
                 gains[best] = -1.0
-
-
-def _witnesses(view: ItemView, found: Candidates, positions: Sequence[int]) -> NDArray[np.int64]:
-    """The row of the user's item that a reason speaks of, shape (candidates, kinds)."""
-    columns, recent, rows = view.columns, found.taste.recent[:NAMED], found.rows[positions]
-    witnesses = np.full((len(rows), len(KINDS)), NOBODY)
-    witnesses[found.parts[positions] & TRENDING > 0, _TRENDING] = ANYBODY
-    witnesses[columns.clicks[rows] == 0, _NEW] = ANYBODY
-    witnesses[found.strengths[positions, _HAD] > 0, _AGAIN] = ANYBODY
-    if len(recent) and len(rows):
-        _find_pairs(columns.pairs, columns.together[recent].astype(np.float32), recent, rows, witnesses)
-        _find_alike(columns.traits, view.space.mean, recent, rows, witnesses)
-    return witnesses
+    return Why(kinds, parts, named)
 
 
 @compiled
-def _find_pairs(
-    pairs: Pairs, together: NDArray[np.float32], recent: Rows, rows: Rows, witnesses: NDArray[np.int64]
-) -> None:
+def _find_pairs(pairs: Pairs, recent: Rows, rows: Rows, witnesses: NDArray[np.int64]) -> None:
     """The recent item each candidate was clicked together with most, and the last item if it follows that."""
-    strongest = np.zeros(len(rows), np.float32)
+    strongest, together = np.zeros(len(rows), np.float32), np.empty(pairs.together.shape[1], np.float32)
     maybe = np.zeros(_BUCKETS, np.bool_)  # most neighbours are none of these: seen at a glance
     for row in rows:
         maybe[row % _BUCKETS] = True
     for voice in range(len(recent)):
-        for place in range(together.shape[1]):
+        singles(pairs.together[recent[voice]], together)
+        for place in range(len(together)):
             neighbour = pairs.neighbours[recent[voice], place]
             if neighbour < 0 or not maybe[neighbour % _BUCKETS]:
                 continue
-            weight = together[voice, place] * pairs.rarity[recent[voice]]
+            weight = together[place] * pairs.rarity[recent[voice]]
             for at in range(len(rows)):
                 if rows[at] == neighbour and weight > strongest[at]:
                     strongest[at] = weight

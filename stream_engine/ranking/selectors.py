@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
 
 Positions = NDArray[np.int64]
+Scores = NDArray[np.float32]
 POOL = 2  # times the list's size: as far down as a more varied item may come from
 
 
-def diverse(
-    scores: NDArray[np.float32], vectors: Callable[[Positions], NDArray[np.float32]], *, size: int, diversity: float
-) -> list[int]:
-    """Maximal marginal relevance: positions of the chosen, best first; diversity 0 is the plain order.
+@compiled
+def highest(scores: Scores, count: int) -> Positions:
+    """Where the highest scores are, best first, ties in order of position."""
+    best, used = np.empty(min(count, len(scores)), np.int64), 0
+    for at in range(len(scores)):
+        if used == len(best) and (used == 0 or not scores[at] > scores[best[-1]]):
+            continue
+        place = min(used, len(best) - 1)
+        while place > 0 and scores[best[place - 1]] < scores[at]:
+            best[place] = best[place - 1]
+            place -= 1
+        best[place] = at
+        used = min(used + 1, len(best))
+    return best
+
+
+@compiled
+def diverse(scores: Scores, vectors: NDArray[np.float32], count: int, diversity: float) -> Positions:
+    """Maximal marginal relevance: positions of the chosen, best first; the scores are given best first.
 
     Each choice maximises (1 - diversity) * score - diversity * greatest cosine to those chosen before, the scores
     scaled to 0..1. Carbonell & Goldstein, SIGIR 1998.
     """
-    count = min(size, len(scores))
-    pool = _highest(scores, count if diversity == 0 else POOL * size)
-    if diversity == 0 or count < 2:
-        return [int(position) for position in pool[:count]]
-    span = float(scores[pool[0]] - scores[pool[-1]]) or 1.0
-    worth = (1 - diversity) * (scores[pool] - scores[pool[-1]]) / span
-    rows = vectors(pool)
-    chosen: list[int] = pool[_greedy(worth, np.float32(diversity) * (rows @ rows.T), count)].tolist()
-    return chosen
-
-
-def _highest(scores: NDArray[np.float32], count: int) -> Positions:
-    """Where the highest scores are, best first, ties in order of position."""
-    if count >= len(scores):
-        return np.argsort(-scores, kind="stable")
-    least = np.partition(scores, len(scores) - count)[len(scores) - count]
-    reached = np.flatnonzero(scores >= least)
-    return reached[np.argsort(-scores[reached], kind="stable")[:count]]
-
-
-@compiled
-def _greedy(worth: NDArray[np.float32], alike: NDArray[np.float32], count: int) -> Positions:
-    """One after the other what is worth most, less how alike it is to the most alike of those before."""
-    penalty = np.zeros(len(worth), np.float32)
-    chosen = np.empty(count, np.int64)
+    span = scores[0] - scores[-1] if scores[0] > scores[-1] else np.float32(1.0)
+    worth = np.float32(1.0 - diversity) * (scores - scores[-1]) / span
+    penalty, chosen = np.zeros(len(worth), np.float32), np.empty(count, np.int64)
     for place in range(count):
         best = -1
         for at in range(len(worth)):
@@ -53,17 +45,24 @@ def _greedy(worth: NDArray[np.float32], alike: NDArray[np.float32], count: int) 
             if free and (best < 0 or worth[at] - penalty[at] > worth[best] - penalty[best]):
                 best = at
         chosen[place] = best
-        for at in range(len(worth)):
-            penalty[at] = max(penalty[at], alike[best, at])
         penalty[best] = np.inf
+        for at in range(len(worth)):
+            if penalty[at] < np.inf:
+                alike = np.float32(0.0)
+                for component in range(vectors.shape[1]):
+                    alike += vectors[best, component] * vectors[at, component]
+                penalty[at] = max(penalty[at], np.float32(diversity) * alike)
     return chosen
 
 
-def explored(chosen: list[int], scores: NDArray[np.float32], fresh: NDArray[np.bool_], *, place: int) -> list[int]:
+@compiled
+def explored(chosen: Positions, scores: Scores, fresh: NDArray[np.bool_], place: int) -> Positions:
     """The list with the best of the `fresh` at this place, from 1, if none stands there or before; 0: as it is."""
-    candidates = np.flatnonzero(fresh)
-    if not place or not len(candidates) or fresh[chosen[:place]].any():
+    best = -1
+    for at in range(len(scores)):
+        if fresh[at] and (best < 0 or scores[at] > scores[best]):
+            best = at
+    if place == 0 or best < 0 or fresh[chosen[:place]].any():
         return chosen
-    best = int(candidates[scores[candidates].argmax()])
-    others = [position for position in chosen if position != best]
-    return [*others[: place - 1], best, *others[place - 1 :]][: len(chosen)]
+    others = chosen[chosen != best]
+    return np.concatenate((others[: place - 1], np.array([best]), others[place - 1 :]))[: len(chosen)]

@@ -49,10 +49,12 @@ def trending_in_category(view: ItemView, taste: Taste, _: Sequence[Match]) -> Ro
 
 def newest(view: ItemView, taste: Taste, _: Sequence[Match]) -> Rows:
     """Of what the catalogue took up last the most to the user's taste, and what was clicked for the first time last."""
+    columns = view.columns
     young = view.newest.rows()[:YOUNG]
-    young = young[view.columns.first_seen[young] > taste.question.now - YOUTH]
+    young = young[columns.first_seen[young] > taste.question.now - YOUTH]
     if len(taste.probes) and len(young):
-        young = young[np.argsort(-likeness(view, taste, young, probes=1)[:, 0], kind="stable")]
+        alike = likeness(columns.traits, view.space.mean, young, taste.probes[:1])
+        young = young[np.argsort(-alike[:, 0], kind="stable")]
     return _in_turn([young, view.emerging.rows()], BUDGETS["newest"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,17 @@ LIKENESS = ("like_profile", "like_last", "like_interest")
 FADE = 0.8  # what an item's voice loses per item in between
 
 Floats = NDArray[np.float32]
+
+
+class Moment(NamedTuple):
+    """What compiled loops read of a taste."""
+
+    heard: Heard
+    ages: NDArray[np.float64]
+    probes: Matrix
+    now: float
+    since: float
+    interactions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,12 @@ class Taste:
     def heard(self) -> Heard:
         """What the sources hear of it."""
         return Heard(self.recent, self.voices, self.had, self.counts, self.left)
+
+    @property
+    def moment(self) -> Moment:
+        """What the features are told of it."""
+        question = self.question
+        return Moment(self.heard, self.ages, self.probes, question.now, self.since, question.interactions)
 
 
 def taste_of(view: ItemView, question: Question) -> Taste:
@@ -89,26 +107,19 @@ def _without_probes(view: ItemView, question: Question) -> Taste:
     )
 
 
-def likeness(view: ItemView, taste: Taste, rows: Rows, *, probes: int | None = None) -> Floats:
+@compiled
+def likeness(traits: Traits, mean: Floats, rows: Rows, probes: Matrix) -> Floats:
     """Cosines to the profile, to the last item, and to the nearest interest, shape (n, 3); 0 where there is no text.
 
-    With `probes`, only so many of them are compared.
+    (step * codes - mean) @ probe / norm for every row and probe, the best of those after the second in one.
     """
-    if not len(taste.probes):
-        return np.zeros((len(rows), len(LIKENESS)), np.float32)
-    alike = np.empty((len(rows), len(LIKENESS)), np.float32)
-    used = taste.probes[:probes]
-    _compare(view.columns.traits, rows, used, used @ view.space.mean, alike)
-    return alike
-
-
-@compiled
-def _compare(traits: Traits, rows: Rows, probes: Matrix, means: Floats, alike: Floats) -> None:
-    """(step * codes - mean) @ probe / norm for every row and probe, the best of those after the second in one."""
-    vector = np.empty(traits.codes.shape[1], np.float32)
-    for at in range(len(rows)):
+    alike = np.zeros((len(rows), len(LIKENESS)), np.float32)
+    vector, means = np.empty(traits.codes.shape[1], np.float32), np.zeros(len(probes), np.float32)
+    for kind in range(len(probes)):
+        for component in range(len(vector)):
+            means[kind] += mean[component] * probes[kind, component]
+    for at in range(len(rows) if len(probes) else 0):
         row = rows[at]
-        alike[at] = 0.0
         if not traits.has_vector[row]:
             continue
         for component in range(len(vector)):
@@ -123,6 +134,7 @@ def _compare(traits: Traits, rows: Rows, probes: Matrix, means: Floats, alike: F
             better = kind > 2 and cosine > alike[at, 2]
             if better or kind in (0, 2):
                 alike[at, 2] = cosine
+    return alike
 
 
 def _sums(view: ItemView, taste: Taste) -> Matrix:
@@ -143,12 +155,11 @@ def _speak(traits: Traits, mean: Floats, recent: Rows, voices: Floats, spoken: M
         row = recent[voice]
         if not traits.has_vector[row]:
             continue
+        codes, step, loudness = traits.codes[row], traits.steps[row], voices[voice] / traits.norms[row]
         for component in range(len(mean)):
-            vector = np.float32(traits.codes[row, component]) * traits.steps[row]
-            value = (vector - mean[component]) / traits.norms[row]
-            spoken[0, component] += voices[voice] * value
-            if count == 0:
-                spoken[1, component] = value
+            spoken[0, component] += loudness * (np.float32(codes[component]) * step - mean[component])
+        if count == 0:
+            spoken[1] = spoken[0] / voices[voice]
         count += 1
     return count
 

@@ -42,8 +42,14 @@ def most_proposed(pairs: Pairs, heard: Heard) -> int:
 
 
 @compiled
-def weigh(pairs: Pairs, heard: Heard, use: NDArray[np.bool_], pool: Pool) -> None:
-    """Put into the pool what the sources in use propose, in the order of WEIGHING."""
+def propose(
+    pairs: Pairs, heard: Heard, use: NDArray[np.bool_], rows: NDArray[np.int64], pool: Pool
+) -> NDArray[np.int64]:
+    """Fill the pool: what the sources in use weigh, in the order of WEIGHING, then rows without a weight.
+
+    Returns the slots of those rows.
+    """
+    pool.used[0] = 0
     if use[0]:
         _clicked_together(pairs, heard, pool)
     if use[1]:
@@ -52,15 +58,12 @@ def weigh(pairs: Pairs, heard: Heard, use: NDArray[np.bool_], pool: Pool) -> Non
         _bridge(pairs, heard, pool)
     if use[3]:
         _again(heard, pool)
-
-
-@compiled
-def listed(rows: NDArray[np.int64], pool: Pool, slots: NDArray[np.int32]) -> None:
-    """Put rows without a weight into the pool, tell their slots, and leave `place` as it was: nothing can follow."""
+    slots = np.empty(len(rows), np.int64)
     for at in range(len(rows)):
         slots[at] = _slot(rows[at], pool)
-    for at in range(pool.used[0]):
+    for at in range(pool.used[0]):  # for the next question
         pool.place[pool.rows[at]] = -1
+    return slots
 
 
 @compiled
@@ -86,10 +89,10 @@ def _clicked_together(pairs: Pairs, heard: Heard, pool: Pool) -> None:
         row, loudness = heard.recent[voice], heard.voices[voice]
         loud = voice < LATELY
         reach = len(together) if loud else min(REACH, len(together))
-        _singles(pairs.together[row, :reach], together)
+        singles(pairs.together[row, :reach], together)
         if loud:
-            _singles(pairs.lately[row, :reach], lately)
-            _singles(pairs.after[row, :reach], after)
+            singles(pairs.lately[row, :reach], lately)
+            singles(pairs.after[row, :reach], after)
         own, led = pairs.rarity[row] * loudness, loudness / (pairs.clicks[row] + np.float32(CAUTION))
         for at in range(reach):
             other = pairs.neighbours[row, at]
@@ -110,7 +113,7 @@ def _follows(pairs: Pairs, heard: Heard, pool: Pool) -> None:
     """What was clicked right after the last item: how often of all times, cautiously."""
     follows = np.empty(pairs.followers.shape[1], np.float32)
     for row in heard.recent[:1]:
-        _singles(pairs.follows[row], follows)
+        singles(pairs.follows[row], follows)
         times = pairs.followed[row] + np.float32(CAUTION)
         for at in range(len(follows)):
             slot = _slot(pairs.followers[row, at], pool)
@@ -129,7 +132,7 @@ def _bridge(pairs: Pairs, heard: Heard, pool: Pool) -> None:
             if pillar < 0:
                 continue
             own = pairs.rarity[pillar] * heard.voices[voice] * np.float32(_NEARER**width)
-            _singles(pairs.together[pillar, :reach], together)
+            singles(pairs.together[pillar, :reach], together)
             for at in range(reach):
                 other = pairs.neighbours[pillar, at]
                 slot = _slot(other, pool)
@@ -150,7 +153,7 @@ def _again(heard: Heard, pool: Pool) -> None:
 
 
 @compiled
-def _singles(halves: NDArray[np.uint16], singles: NDArray[np.float32]) -> None:
+def singles(halves: NDArray[np.uint16], singles: NDArray[np.float32]) -> None:
     """Half precision, none below zero, as single: the bits moved to where they belong, the exponent raised."""
     bits = singles.view(np.int32)
     for at in range(len(halves)):

@@ -32,7 +32,7 @@ PARTS = {
     "encode lists": (CLICKS, "encode_recommendation"),
     "encode updates": (CLICKS, "encode_updates"),
     "advance users": ("stream_engine.engine", "Engine._advanced"),
-    "tastes": ("stream_engine.engine", "Engine._taste"),
+    "tastes": ("stream_engine.engine", "tastes_of"),
     "candidates": ("stream_engine.ranking.pipeline", "Pipeline.candidates"),
     "features and ranking": ("stream_engine.ranking.pipeline", "Pipeline.made"),
     "learning": ("stream_engine.engine", "Engine._learn"),

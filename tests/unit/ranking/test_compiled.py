@@ -6,19 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from harness.shop import NOW, Shop
 
 from stream_engine.index.protocol import Match
-from stream_engine.ranking import candidates, features, ranker, reasons, selectors, taste, weighing
+from stream_engine.ranking import candidates, choice, features, ranker, reasons, selectors, taste, weighing
 from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import RankingSettings
 
-MODULES = (candidates, features, ranker, reasons, selectors, taste, weighing)
+MODULES = (candidates, choice, features, ranker, reasons, selectors, taste, weighing)
 
 
 def lists() -> list[list[object]]:
@@ -56,6 +57,35 @@ def test_compiled_and_interpreted_lists_are_the_same() -> None:
     for mine, other in zip(made, plain, strict=True):
         assert [row[0::2] for row in mine] == [row[0::2] for row in other]
         assert [row[1] for row in mine] == pytest.approx([row[1] for row in other], abs=1e-4)
+
+
+def test_what_is_kept_is_void_once_a_file_beside_it_changed(tmp_path: Path) -> None:
+    """Numba itself would look at the file of the caller only."""
+    (tmp_path / "caller.py").write_text(CALLER)
+    for factor in (2, 30):
+        (tmp_path / "called.py").write_text(CALLED.format(factor=factor))
+        for _ in range(2):  # made, then kept
+            done = subprocess.run(
+                [sys.executable, "-c", "import caller; print(caller.outer(1))"],
+                env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert int(done.stdout) == factor
+
+
+CALLED = """
+from stream_engine.compiled import compiled
+@compiled
+def inner(number): return {factor} * number
+"""
+CALLER = """
+from called import inner
+from stream_engine.compiled import compiled
+@compiled
+def outer(number): return inner(number)
+"""
 
 
 def test_a_worker_that_is_warm_compiles_nothing_more() -> None:

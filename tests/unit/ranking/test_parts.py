@@ -9,32 +9,36 @@ from hypothesis import strategies as st
 from stream_engine.errors import BadConfiguration
 from stream_engine.events import Source
 from stream_engine.ranking.candidates import Gatherer
-from stream_engine.ranking.features import FACTS, FEATURES, facts_of, features_of
+from stream_engine.ranking.features import FACTS, FEATURES, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.habits import Habits, noticed
 from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.pool import STRENGTHS, roomy
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.sampling import LEAST, Sampler
-from stream_engine.ranking.selectors import diverse, explored
+from stream_engine.ranking.selectors import diverse, explored, highest
 from stream_engine.ranking.taste import Taste
-from stream_engine.ranking.weighing import listed
+from stream_engine.ranking.weighing import propose
 from stream_engine.settings import RankingSettings
 
 
 def feature(shop: Shop, taste: Taste, name: str, habits: Habits | None = None) -> dict[str, float]:
     found = Gatherer(shop.view).gather(taste, (), habits or Habits())
-    column = features_of(shop.view, found)[:, FEATURES.index(name)]
+    table = features_of(stock_of(shop.view), taste.moment, found.rows, found.strengths)
+    column = table[:, FEATURES.index(name)]
     return dict(zip(shop.named(found.rows.tolist()), column.tolist(), strict=True))
+
+
+def told_facts(shop: Shop, taste: Taste) -> dict[str, float]:
+    return dict(zip(FACTS, facts_of(stock_of(shop.view), taste.moment).tolist(), strict=True))
 
 
 @given(st.lists(st.integers(-1, 40), max_size=60), st.lists(st.integers(-1, 40), max_size=60))
 def test_a_pool_holds_every_row_once_and_is_clean_afterwards(first: list[int], second: list[int]) -> None:
+    view, nobody = Shop().view, Shop().taste().heard
     pool = roomy(None, items=41, proposals=60)
     for given_rows in (first, second):
-        rows, slots = np.array(given_rows, np.int64), np.empty(len(given_rows), np.int32)
-        pool.used[0] = 0
-        listed(rows, pool, slots)
+        slots = propose(view.columns.pairs, nobody, np.ones(4, np.bool_), np.array(given_rows, np.int64), pool)
         kept = pool.rows[: pool.used[0]].tolist()
         assert kept == list(dict.fromkeys(row for row in given_rows if row >= 0))
         assert [kept[slot] if slot >= 0 else -1 for slot in slots] == given_rows
@@ -107,7 +111,7 @@ def test_features_of_a_hundred_times_the_items_are_the_same() -> None:
 )
 def test_facts_about_the_moment(clicks: int, ago: float, expected: list[int]) -> None:
     shop = Shop("a")
-    facts = dict(zip(FACTS, facts_of(shop.view, shop.taste("a", ago=ago, interactions=clicks)).tolist(), strict=True))
+    facts = told_facts(shop, shop.taste("a", ago=ago, interactions=clicks))
     assert list(facts.values())[:6] == expected
     assert facts["clicks"] == pytest.approx(0.5 * np.log1p(clicks))
 
@@ -127,10 +131,10 @@ def test_facts_about_the_kind_of_items() -> None:
     for _ in range(5):
         shop.clicks("a", at=NOW - 3_600)
     names = ("last_popular", "recent_popular", "recent_age")
-    told = dict(zip(FACTS, facts_of(shop.view, shop.taste("b", "a")).tolist(), strict=True))
+    told = told_facts(shop, shop.taste("b", "a"))
     assert told["last_popular"] == 0.0
     assert told["recent_popular"] == pytest.approx(0.25 * np.log1p(5.0), abs=1e-3)
-    assert np.isfinite(facts_of(shop.view, shop.taste())).all()
+    assert np.isfinite(list(told_facts(shop, shop.taste()).values())).all()
     assert set(names) <= set(FACTS)
 
 
@@ -183,22 +187,21 @@ scores = st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=80)
 @given(scores, st.integers(1, 30), st.sampled_from([0.0, 0.15, 1.0]))
 def test_a_selection_is_distinct_and_as_long_as_it_can_be(values: list[float], size: int, diversity: float) -> None:
     vectors = np.random.default_rng(len(values)).normal(size=(len(values), 4)).astype(np.float32)
-    chosen = diverse(np.array(values, np.float32), lambda pool: vectors[pool], size=size, diversity=diversity)
-    assert len(set(chosen)) == len(chosen) == min(size, len(values))
-    assert values[chosen[0]] == max(values)
+    ordered, count = np.sort(np.array(values, np.float32))[::-1].copy(), min(size, len(values))
+    chosen = diverse(ordered, vectors, count, diversity).tolist()
+    assert len(set(chosen)) == len(chosen) == count
+    assert ordered[chosen[0]] == max(values)
 
 
-@given(scores)
-def test_without_diversity_scores_never_rise(values: list[float]) -> None:
-    chosen = diverse(np.array(values, np.float32), lambda _: np.zeros((0, 0), np.float32), size=10, diversity=0.0)
-    listed = [values[position] for position in chosen]
-    assert listed == sorted(values, reverse=True)[:10]
+@given(scores, st.integers(0, 30))
+def test_the_highest_come_in_order_and_ties_as_they_stand(values: list[float], count: int) -> None:
+    singles = np.array(values, np.float32)
+    assert highest(singles, count).tolist() == np.argsort(-singles, kind="stable")[:count].tolist()
 
 
 def test_diversity_prefers_the_different_among_equals() -> None:
     vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
-    chosen = diverse(np.array([1.0, 0.9, 0.9], np.float32), lambda pool: vectors[pool], size=2, diversity=0.3)
-    assert chosen == [0, 2]
+    assert diverse(np.array([1.0, 0.9, 0.9], np.float32), vectors, 2, 0.3).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(("place", "expected"), [(0, [0, 1, 2]), (2, [0, 4, 1]), (3, [0, 1, 4]), (9, [0, 1, 2])])
@@ -207,7 +210,7 @@ def test_a_place_kept_for_what_nobody_clicked(place: int, expected: list[int]) -
     fresh = np.array([False, False, False, True, True])
     if place == 9:
         fresh[2] = True  # one made it by itself
-    assert explored([0, 1, 2], values, fresh, place=place) == expected
+    assert explored(np.arange(3), values, fresh, place).tolist() == expected
 
 
 def test_coming_back_becomes_normal_when_enough_do() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stream_engine.ranking.features import COMPARED, FACTS, FEATURES
 from stream_engine.ranking.habits import Habits
-from stream_engine.ranking.ranker import LARGEST, Ranker, Sample
+from stream_engine.ranking.ranker import LARGEST, Ranker, Sample, scores_of, shares_of
 
 NO_FACTS = np.zeros(len(FACTS), np.float32)
 
@@ -27,7 +27,9 @@ def taught(seed: int, lessons: int, *, column: int = 3) -> Ranker:
 
 def hits(ranker: Ranker, column: int = 3) -> float:
     tables = [table(seed=10_000_000 + number) for number in range(100)]
-    return float(np.mean([ranker.scores(each, NO_FACTS).argmax() == each[:, column].argmax() for each in tables]))
+    return float(
+        np.mean([scores_of(ranker.net, each, NO_FACTS).argmax() == each[:, column].argmax() for each in tables])
+    )
 
 
 def test_it_learns_which_feature_is_right() -> None:
@@ -53,7 +55,7 @@ def test_hidden_units_learn_what_no_sum_can() -> None:
     for _ in range(3_000):
         ranker.learn(sample())
     tested = [sample() for _ in range(200)]
-    assert np.mean([ranker.scores(each.table, each.facts).argmax() == each.answer for each in tested]) > 0.9
+    assert np.mean([scores_of(ranker.net, each.table, each.facts).argmax() == each.answer for each in tested]) > 0.9
 
 
 def test_the_same_lessons_give_the_same_weights() -> None:
@@ -67,8 +69,8 @@ def test_nan_and_outliers_neither_spread_nor_rule(bad: float) -> None:
         lines = table(seed=number)
         lines[number % 20, number % len(FEATURES)] = bad
         ranker.learn(Sample(lines, NO_FACTS, number % 20))
-        assert np.isfinite(ranker.scores(lines, NO_FACTS)).all()
-        assert np.isfinite(ranker.shares(lines, NO_FACTS)).all()
+        assert np.isfinite(scores_of(ranker.net, lines, NO_FACTS)).all()
+        assert np.isfinite(shares_of(ranker.net, lines, NO_FACTS)).all()
     assert hits(ranker) > 0.7
 
 
@@ -76,7 +78,7 @@ def test_an_outlier_counts_no_more_than_the_largest_feature() -> None:
     ranker = taught(1, 10)
     lines = np.zeros((2, len(FEATURES)), np.float32)
     lines[:, 0] = LARGEST, 1e9
-    one, other = ranker.scores(lines, NO_FACTS)
+    one, other = scores_of(ranker.net, lines, NO_FACTS)
     assert one == other
 
 
@@ -88,7 +90,7 @@ def test_shares_add_up_to_the_score_but_for_what_is_the_same_for_all(seed: int) 
     own = len(FEATURES) - len(COMPARED)
     compared = lines[:, [FEATURES.index(name) for name in COMPARED]]
     lines[:, own:] = compared - compared.max(axis=0)
-    rest = ranker.scores(lines, NO_FACTS) - ranker.shares(lines, NO_FACTS).sum(axis=1)
+    rest = scores_of(ranker.net, lines, NO_FACTS) - shares_of(ranker.net, lines, NO_FACTS).sum(axis=1)
     assert rest == pytest.approx(np.full(5, rest[0]), abs=1e-3)
 
 
@@ -132,7 +134,7 @@ def test_what_is_left_out_stays_out() -> None:
     assert ranker.weights["together"] == 0.0
     lines = table()
     linear = lines @ np.array(list(ranker.weights.values()), np.float32)
-    assert ranker.scores(lines, np.ones(len(FACTS), np.float32)) == pytest.approx(linear, abs=1e-4)
+    assert scores_of(ranker.net, lines, np.ones(len(FACTS), np.float32)) == pytest.approx(linear, abs=1e-4)
 
 
 def test_start_weights_prefer_the_popular_the_alike_and_the_clicked_together() -> None:
@@ -140,5 +142,5 @@ def test_start_weights_prefer_the_popular_the_alike_and_the_clicked_together() -
     for name in ("together", "follows", "popular_day", "like_profile"):
         lines = np.zeros((2, len(FEATURES)), np.float32)
         lines[1, FEATURES.index(name)] = 1.0
-        scores = ranker.scores(lines, NO_FACTS)
+        scores = scores_of(ranker.net, lines, NO_FACTS)
         assert scores[1] > scores[0]

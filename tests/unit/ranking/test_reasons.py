@@ -11,11 +11,11 @@ from harness.shop import NOW, Shop
 from stream_engine.events import Reason
 from stream_engine.index.protocol import Match
 from stream_engine.ranking.candidates import Gatherer
-from stream_engine.ranking.features import FEATURES
+from stream_engine.ranking.features import FEATURES, stock_of
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.ranker import Ranker
-from stream_engine.ranking.reasons import KIND_OF, LEAST_SHARE, reasons_of
+from stream_engine.ranking.reasons import KIND_OF, LEAST_SHARE, reasons, why_of
 from stream_engine.ranking.sources import BUDGETS
 from stream_engine.settings import RankingSettings
 
@@ -83,7 +83,9 @@ def test_reasons_name_the_strongest_shares_first() -> None:
         shares[0, FEATURES.index(name)] = share
     found = Gatherer(shop.view).gather(shop.taste("mine", size=1), (), Habits())
     assert shop.named(found.rows) == ["x"]
-    (told,) = reasons_of(shop.view, found, [0], shares)
+    had = np.zeros(1, np.bool_)
+    why = why_of(stock_of(shop.view), found.taste.recent, found.rows, found.parts, had, shares)
+    (told,) = reasons(why, shop.view.ids)
     assert told == (Reason("follows", "mine", 0.6), Reason("trending", None, 0.3))
 
 

@@ -12,7 +12,7 @@ from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pool import STRENGTHS, roomy
 from stream_engine.ranking.sources import BUDGETS, LISTING
 from stream_engine.ranking.taste import Taste
-from stream_engine.ranking.weighing import WEIGHING, most_proposed, weigh
+from stream_engine.ranking.weighing import WEIGHING, most_proposed, propose
 
 
 def proposed(shop: Shop, name: str, taste: Taste, matches: tuple[Match, ...] = ()) -> list[str]:
@@ -22,7 +22,8 @@ def proposed(shop: Shop, name: str, taste: Taste, matches: tuple[Match, ...] = (
 def strengths(shop: Shop, source: str, strength: str, taste: Taste) -> Mapping[str, float]:
     pairs = shop.view.columns.pairs
     pool = roomy(None, items=len(shop.view.ids), proposals=most_proposed(pairs, taste.heard))
-    weigh(pairs, taste.heard, np.array([name == source for name in WEIGHING]), pool)
+    in_use = np.array([name == source for name in WEIGHING])
+    propose(pairs, taste.heard, in_use, np.zeros(0, np.int64), pool)
     count = int(pool.used[0])
     weights = pool.strengths[:count, STRENGTHS.index(strength)].tolist()
     return {name: weight for name, weight in zip(shop.named(pool.rows[:count]), weights, strict=True) if weight > 0}

@@ -1,0 +1,74 @@
+"""From candidates to the places of a list in one compiled call: features, scores, choice, reasons."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_engine.compiled import compiled
+from stream_engine.items.columns import Traits
+from stream_engine.items.view import Rows
+from stream_engine.ranking.features import Stock, facts_of, features_of
+from stream_engine.ranking.pool import STRENGTHS
+from stream_engine.ranking.ranker import Net, scores_of, shares_of
+from stream_engine.ranking.reasons import Why, why_of
+from stream_engine.ranking.selectors import POOL, diverse, explored, highest
+from stream_engine.ranking.taste import Moment
+
+_HAD = STRENGTHS.index("again")
+
+
+class Choice(NamedTuple):
+    """What makes the list, best first: positions among the candidates, their scores, and why."""
+
+    positions: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    why: Why
+
+
+class Proposed(NamedTuple):
+    """Candidates: rows, the bits of the parts that have each among their best, and how strong they find it."""
+
+    rows: Rows
+    parts: NDArray[np.int32]
+    strengths: NDArray[np.float32]
+
+
+class Wanted(NamedTuple):
+    """What the list is to be: `explore` keeps a place (from 1; 0: none) for what nobody clicked."""
+
+    size: int
+    diversity: float
+    explore: int
+
+
+@compiled
+def choice_of(stock: Stock, moment: Moment, net: Net, proposed: Proposed, wanted: Wanted) -> Choice:
+    """The best and most varied of the candidates."""
+    rows, parts, strengths = proposed
+    size, diversity, explore = wanted
+    table, facts = features_of(stock, moment, rows, strengths), facts_of(stock, moment)
+    scores = scores_of(net, table, facts)
+    count = min(size, len(scores))
+    varied = diversity > 0 and count > 1
+    pool = highest(scores, POOL * size if varied else size)
+    chosen = pool[:count]
+    if varied:
+        chosen = pool[diverse(scores[pool], _vectors(stock.traits, rows[pool]), count, diversity)]
+    chosen = explored(chosen, scores, stock.traits.clicks[rows] == 0, explore)
+    shares = shares_of(net, table[chosen], facts)
+    had = strengths[:, _HAD][chosen] > 0
+    why = why_of(stock, moment.heard.recent, rows[chosen], parts[chosen], had, shares)
+    return Choice(chosen, scores[chosen], why)
+
+
+@compiled
+def _vectors(traits: Traits, rows: Rows) -> NDArray[np.float32]:
+    """Unit vectors, zeros where there is none."""
+    vectors = np.empty((len(rows), traits.codes.shape[1]), np.float32)
+    for at in range(len(rows)):
+        for component in range(vectors.shape[1]):
+            vectors[at, component] = np.float32(traits.codes[rows[at], component]) * traits.steps[rows[at]]
+    return vectors
