@@ -49,6 +49,12 @@ class KafkaSettings(Group):
     partitions: int = Field(8, ge=1, le=1024)
     replication: int = Field(1, ge=1)
     session_timeout: float = Field(6.0, ge=1.0, description="seconds")
+    instance_id: str = Field(
+        "",
+        max_length=249,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="this worker's own: back within its session, it has its partitions again and no other is disturbed",
+    )
     max_record_bytes: int = Field(1_000_000, ge=1_000)
     security_protocol: str = Field("PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
     sasl_mechanism: str = Field("PLAIN", pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")
@@ -159,7 +165,6 @@ class StreamSettings(Group):
     worker: str = Field("", description="this replica's name; empty picks one")
     data_dir: Path = Path(".data")
     chunk: int = Field(64, ge=1, le=10_000, description="records applied together, about; the loop breathes in between")
-    standby_replicas: int = Field(0, ge=0)
     max_future: float = Field(86_400.0, ge=0, description="seconds a timestamp may lie ahead of its record")
     verbose: bool = Field(default=False, description="log what Faust and the Kafka clients say as well")
     metrics_port: int = Field(0, ge=0, le=65_535, description="0 picks a free one")

@@ -6,6 +6,7 @@
   step over records at a rebalance. Records that were fetched but may not be delivered are sought again.
 - Back-pressure per partition: what has many chunks in hand is not fetched. Faust's own pauses a partition when the
   queue of its topic is full, and may let it starve.
+- Changelogs are applied fetch by fetch (recovering.py): a recovery record by record keeps users waiting.
 - A rebalance or a stop waits for the chunk in hand, so that nothing of ours is written after the next owner reads.
 - Table writes go to the producer with everything else a chunk says, not through Faust's send per key.
 
@@ -32,8 +33,10 @@ from faust.types.tuples import ConsumerMessage
 from stream_engine.errors import NewerVersion
 from stream_engine.streaming.changelogs import Sieve
 from stream_engine.streaming.chunks import Chunk, Record
+from stream_engine.streaming.membership import MemberThread
 from stream_engine.streaming.positions import Partition, Positions, Span
 from stream_engine.streaming.publisher import Outgoing
+from stream_engine.streaming.recovering import take
 from stream_engine.versions import refuse_newer
 
 CHUNKS_IN_HAND = 4  # of a partition; more are left on the broker
@@ -41,9 +44,13 @@ LONGEST_POLL = 0.1  # seconds; commits and seeks of the same thread queue up beh
 
 
 class ChunkConsumer(FaustConsumer):
-    """Hands over chunks of our topics, message by message what is Faust's own."""
+    """Hands over chunks of our topics, and of changelogs how far they are applied."""
 
     app: ChunkApp
+    _thread: MemberThread
+
+    def _new_consumer_thread(self) -> MemberThread:
+        return MemberThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
     def positions(self) -> Positions:
@@ -51,18 +58,18 @@ class ChunkConsumer(FaustConsumer):
         return self.app.positions
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
-        """Yield one message a chunk; what may not be delivered is sought again."""
+        """Yield one message a chunk (of a changelog: a fetch); what may not be delivered is sought again."""
         epoch = self.positions.epoch
         batches, active = await self._wait_next_records(timeout)
         if not batches or self.should_stop:
             return
         undelivered = set()
         for tp, records in batches.items():
-            if tp.topic not in self.app.chunk_topics:
-                for record in records:
-                    if not self.flow_active:
-                        return
-                    yield tp, self._to_message(tp, record)
+            if tp.topic not in self.app.chunk_topics:  # a changelog
+                if not self.flow_active:
+                    return
+                if take(self.app.tables.recovery, tp, records):
+                    yield tp, self._to_message(tp, records[-1])
                 continue
             for part in self._parts(records):
                 deliverable = self.flow_active and tp in (active | self._buffered_partitions)
@@ -126,15 +133,9 @@ class ChunkConsumer(FaustConsumer):
         found = await self.highwaters(*(owned or [TP(topic, 0) for topic in self.app.tables.changelog_topics]))
         return {(tp.topic, tp.partition): end for tp, end in found.items()}
 
-    def failure(self) -> BaseException | None:
-        """What ended our part in the group for good: aiokafka keeps it for a call that Faust never makes."""
-        driver = self._thread._consumer  # noqa: SLF001
-        coordinator = None if driver is None else driver._coordinator  # noqa: SLF001
-        if coordinator is None:
-            return None
-        routine: asyncio.Task[None] = coordinator._coordination_task  # noqa: SLF001
-        pending: BaseException | None = coordinator._pending_exception  # noqa: SLF001
-        return pending or (routine.exception() if routine.done() and not routine.cancelled() else None)
+    def failure(self) -> str | None:
+        """What ended our part in the group for good."""
+        return self._thread.failure()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Begin an epoch at the committed offsets (where there is none: at the beginning of the log).
@@ -266,6 +267,7 @@ class ChunkApp(faust.App):
         self.positions = Positions()
         self.finish = finish
         self.outdated = outdated
+        self.turned_out: Callable[[str], object] = lambda _: None  # told why the group does not know us any more
         super().__init__(*args, Table=BytesTable, **options)
 
     def note_written(self, topic: str, partition: int, offset: int) -> None:

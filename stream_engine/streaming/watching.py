@@ -42,7 +42,7 @@ class Watch:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             if failure := self._app.consumer.failure():
-                self._leave(f"this consumer is in its group no more: {failure!r}")
+                self._leave(failure)
             if self._holding():
                 self._progress = Progress()
             else:

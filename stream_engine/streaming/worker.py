@@ -115,6 +115,7 @@ class Worker:
     def _make_app(self, parts: Parts) -> ChunkApp:
         settings = self._settings
         app = make_app(settings, finish=self._finish, outdated=outdated)
+        app.turned_out = leave
         users, items = users_table(app, settings), items_table(app, settings)
         stages = make_stages(settings, parts, users=users, items=items, moved=self._count_moved)
         self._guards = {

@@ -6,7 +6,9 @@ import argparse
 import shutil
 import sys
 import tempfile
+from os import getloadavg
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +16,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # where pytest has it from, too: see pyproject.toml
 
+from harness.outages import AIMS, Outage, measure  # noqa: E402
 from harness.scenario import ZERO, Outcome, Plan, run  # noqa: E402
 
 from stream_engine.local.broker import start_broker  # noqa: E402
@@ -33,8 +36,11 @@ def main() -> int:
     console.print(f"{each:.0f} s of {options.rate:g} clicks/s with each of {options.workers} workers")
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     with start_broker(folder / "broker", cache_dir=CACHE) as broker:
-        outcomes = [scenario(folder, broker.bootstrap, number, each, options) for number in range(len(options.workers))]
-    console.print(table(outcomes))
+        numbers = range(len(options.workers) if each else 0)
+        outcomes = [scenario(folder, broker.bootstrap, number, each, options) for number in numbers]
+        console.print(table(outcomes))
+        if options.rounds:
+            console.print(outages_table(outages(folder, broker.bootstrap, options)))
     wrong = any(outcome.wrong for outcome in outcomes)
     if wrong or options.keep:
         console.print(f"logs: {folder}")
@@ -51,6 +57,14 @@ def scenario(folder: Path, bootstrap: str, number: int, seconds: float, options:
     return run(folder / f"scenario-{number}", settings, plan)
 
 
+def outages(folder: Path, bootstrap: str, options: argparse.Namespace) -> list[Outage]:
+    """Workers come and go one at a time."""
+    settings = settings_for(bootstrap, "outages")
+    create_or_verify(settings)
+    workers = max(2, *options.workers)
+    return measure(folder / "outages", settings, workers=workers, rounds=options.rounds, rate=options.calm_rate)
+
+
 def parsed() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -58,6 +72,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3], help="one scenario each; default 1 2 3")
     parser.add_argument("--rate", type=float, default=300.0, help="clicks per second; default 300")
     parser.add_argument("--every", type=float, default=8.0, help="seconds between faults, on average; default 8")
+    parser.add_argument("--rounds", type=int, default=2, help="of each event whose time without service is told")
+    parser.add_argument("--calm-rate", type=float, default=30.0, help="clicks per second meanwhile; default 30")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     return parser.parse_args()
@@ -88,6 +104,17 @@ def table(outcomes: list[Outcome]) -> Table:
             f"{1000 * outcome.p50:.0f}",
             style="red" if outcome.wrong else "",
         )
+    return made
+
+
+def outages_table(found: list[Outage]) -> Table:
+    """One row a kind of event, against what it aims at."""
+    title = f"time without service, at a load of {getloadavg()[0]:.1f}"
+    made = Table("worker", "times", "median s", "longest s", "aim s", title=title)
+    for kind, aim in AIMS.items():
+        seconds = [outage.seconds for outage in found if outage.kind == kind]
+        cells = (f"{value:.1f}" for value in (median(seconds), max(seconds), aim))
+        made.add_row(kind, str(len(seconds)), *cells, style="yellow" if max(seconds) > aim else "")
     return made
 
 

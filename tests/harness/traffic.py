@@ -67,6 +67,7 @@ class Answers:
         self.last: dict[str, dict[str, Any] | None] = {}
         self.times: Counter[str] = Counter()
         self.latencies: list[float] = []
+        self.heard: defaultdict[int, list[float]] = defaultdict(list)  # by the partition of the click
         self.backwards = 0
         self.ids_off = 0
         self.longest_gap = 0.0
@@ -101,6 +102,7 @@ class Answers:
         count, most = answer["interactions"], self._most[user]
         name, trigger = answer["recommendation_id"], answer["trigger"]
         self.last[user] = answer
+        self.heard[trigger["partition"]].append(now)
         self.times[name] += 1
         self.backwards += count < most
         self.ids_off += self._ids.setdefault((user, trigger["partition"], trigger["offset"]), name) != name

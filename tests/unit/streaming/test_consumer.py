@@ -19,6 +19,7 @@ from stream_engine.streaming.consumer import ChunkApp, ChunkConsumer
 from stream_engine.users import UserState, encode_state
 
 P, Q, OTHER = TP("clicks", 0), TP("clicks", 1), TP("stream-engine-users-state-changelog", 0)
+NOBODYS = TP("stream-engine-users-state-changelog", 1)
 
 
 async def nothing(*_: object) -> None: ...
@@ -75,10 +76,15 @@ def records(tp: TP, *offsets: int) -> list[FakeRecord]:
     return [record(offset, b"", topic=tp.topic, partition=tp.partition) for offset in offsets]
 
 
-async def test_our_topics_come_in_chunks_others_message_by_message(consumer: Fetching) -> None:
-    consumer.prepare({P: records(P, 0, 1, 4), OTHER: records(OTHER, 0, 1)})
-    got = [(tp, message.value) async for tp, message in consumer.getmany(1.0)]
-    assert [tp for tp, _ in got] == [P, P, OTHER, OTHER]
+async def test_our_topics_come_in_chunks_of_a_changelog_how_far_it_is_applied(
+    app: ChunkApp, consumer: Fetching
+) -> None:
+    app.tables.recovery.add_active(users_table(app, Settings()), OTHER)
+    consumer.prepare({P: records(P, 0, 1, 4), OTHER: records(OTHER, 0, 1), NOBODYS: records(NOBODYS, 0)})
+    fetched = [(tp, message) async for tp, message in consumer.getmany(1.0)]
+    got = [(tp, message.value) for tp, message in fetched]
+    assert [tp for tp, _ in got] == [P, P, OTHER]
+    assert fetched[-1][1].offset == app.tables.recovery.active_offsets[OTHER] == 1
     chunks = [value for _, value in got if isinstance(value, Chunk)]
     assert [[each.offset for each in chunk.records] for chunk in chunks] == [[0, 1], [4]]
     assert [(chunk.span.after, chunk.span.end) for chunk in chunks] == [(0, 2), (2, 5)]

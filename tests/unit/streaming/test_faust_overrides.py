@@ -19,11 +19,14 @@ from faust.streams import _current_event
 from faust.transport.consumer import Consumer
 
 from stream_engine.streaming.consumer import BytesTable, ChunkApp, ChunkConsumer, ChunkTransport
+from stream_engine.streaming.membership import MemberThread
 
 CONSUMER = "faust.transport.consumer:Consumer."
 THREADED = "faust.transport.consumer:ThreadDelegateConsumer."
 DRIVER = "faust.transport.drivers.aiokafka:"
 APP = "faust.app.base:App."
+RECOVERY = "faust.tables.recovery:Recovery."
+COORDINATOR = "aiokafka.consumer.group_coordinator:GroupCoordinator."
 
 UPSTREAM = {
     CONSUMER + "getmany": ("4b168d84882a70d6", "our getmany delivers, and withholds, under the same conditions"),
@@ -54,6 +57,20 @@ UPSTREAM = {
     DRIVER + "AIOKafkaConsumerThread._seek_wait": ("9d221e816d940467", "a seek is done when it returns"),
     DRIVER + "AIOKafkaConsumerThread._fetch_records": ("39a2c6c79fc1455a", "only active partitions are fetched"),
     DRIVER + "AIOKafkaConsumerThread._commit": ("932852ce7a23f658", "commits of a lost generation fail, not crash"),
+    DRIVER + "Consumer._new_consumer_thread": ("0870ec53dea75083", "ours: the same, of our class"),
+    DRIVER + "AIOKafkaConsumerThread._create_worker_consumer": (
+        "c2701bfc3e6f6cad",
+        "fetches that wait less",
+    ),
+    DRIVER + "AIOKafkaConsumerThread.on_start": (
+        "38b4e8bd1e10723a",
+        "after it there is a coordinator",
+    ),
+    COORDINATOR + "reset_generation": ("537aa37c531b4de9", "called when the group does not know us, and at a close"),
+    COORDINATOR + "_push_error_to_user": ("743ff515bd7e2e38", "what failed is kept for a call nobody makes"),
+    RECOVERY + "_slurp_changelogs.fun": ("7825c7e50f766d5a", "a record that is applied already may end a recovery"),
+    RECOVERY + "on_rebalance": ("aa4d997a1795ceae", "offsets are kept or forgotten with the partitions"),
+    RECOVERY + "_restart_recovery.fun": ("6bd8a8558a2dffe4", "seeks to the offsets noted, with the flow stopped"),
     "faust.transport.conductor:ConductorCompiler.build": ("837cf521368c1ee4", "one queue, in order, for each agent"),
     APP + "_on_partitions_revoked": ("d5c895bbe57dc73a", "_consumer_wait_empty is awaited with the flow stopped"),
     APP + "_on_partitions_assigned": ("de932b7927db85b3", "recovery follows, and perform_seek after it"),
@@ -61,8 +78,8 @@ UPSTREAM = {
     APP + "_consumer_wait_empty": ("6bc313c48c064b16", "ours: finish the chunks in hand, then commit"),
     APP + "_new_transport": ("42db531312dd776f", "ours: the transport with our consumer"),
     APP + "on_stop": ("bfe5a933defb2324", "_stop_consumer comes first"),
-    "faust.tables.recovery:Recovery._resume_streams": ("d986a6710c1aca98", "perform_seek before the flow resumes"),
-    "faust.tables.recovery:Recovery.on_recovery_completed": (
+    RECOVERY + "_resume_streams": ("d986a6710c1aca98", "perform_seek before the flow resumes"),
+    RECOVERY + "on_recovery_completed": (
         "6ef567acf072e46d",
         "perform_seek before the flow resumes",
     ),
@@ -114,7 +131,7 @@ def test_the_compiled_stream_iterator_is_as_we_know_it() -> None:
 
 def overrides() -> Iterator[tuple[type, str, Any]]:
     """Our class, the name, and the upstream definition it replaces."""
-    for ours in (ChunkConsumer, ChunkApp, ChunkTransport, BytesTable):
+    for ours in (ChunkConsumer, ChunkApp, ChunkTransport, BytesTable, MemberThread):
         for name, member in vars(ours).items():
             if not name.startswith("__") and inspect.isfunction(member):
                 upstream = next((vars(base)[name] for base in ours.__mro__[1:] if name in vars(base)), None)
