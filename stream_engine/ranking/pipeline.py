@@ -14,6 +14,7 @@ from stream_engine.index.protocol import Match, Query
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import Candidates, Gatherer
 from stream_engine.ranking.choice import Proposed, Wanted, choice_of
+from stream_engine.ranking.exploring import is_explored
 from stream_engine.ranking.features import FEATURES, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.quality import TOP, Quality, judged
@@ -76,9 +77,8 @@ class Pipeline:
         """The last item, if its neighbours by text were found in a much smaller catalogue or never."""
         if not len(taste.recent) or taste.question.categories or taste.question.exclude:
             return None
-        columns, last = self._view.columns, int(taste.recent[0])
-        known = columns.asked[last] >= 0.95 * len(self._view) or not columns.has_vector[last]
-        return None if known else last
+        last = int(taste.recent[0])
+        return None if is_explored(self._view, last) else last
 
     def made(self, found: Candidates, *, explore: int | None = None) -> tuple[RecommendedItem, ...]:
         """The best and most varied of the candidates, with reasons; empty only if nothing may be shown.

@@ -23,7 +23,7 @@ from stream_engine.streaming.stages import points
 
 log = logging.getLogger(__name__)
 Apply = Callable[[bytes, bytes | None], None]
-SLICE = 200  # records applied before the event loop gets its turn
+SLICE = 50  # records applied before the event loop gets its turn
 
 
 class ViewWriter:

@@ -15,6 +15,7 @@ from stream_engine.engine import Engine
 from stream_engine.index.open import open_index
 from stream_engine.index.resilient import ResilientIndex
 from stream_engine.items.view import ItemView
+from stream_engine.ranking.exploring import Explorer
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import Settings, StreamSettings
@@ -48,6 +49,7 @@ class Parts:
     feed: Feed
     writer: ViewWriter
     past: KafkaPast
+    explorer: Explorer
 
     def missed(self) -> list[str]:
         """What there is and cannot be used at present."""
@@ -90,7 +92,8 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
         Subscription(changelog_topic(kafka.group, ITEMS_TABLE), writer.statistics),
     )
     feed = Feed(kafka, subscriptions, after=writer.index)
-    return Parts(encoder, index, view, engine, publisher, sharing, feed, writer, past)
+    explorer = Explorer(view, index)
+    return Parts(encoder, index, view, engine, publisher, sharing, feed, writer, past, explorer)
 
 
 def make_stages(

@@ -93,6 +93,7 @@ class Worker:
         self._watch = self._make_watch(app)
         self._start(self._watch.run())
         self._start(parts.sharing.run(SHARE_EVERY))
+        self._start(parts.explorer.run())
         self._start(self._show(parts))
         for guard in self._guards.values():
             if guard.lingers:

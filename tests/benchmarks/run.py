@@ -28,7 +28,7 @@ from stream_engine.local.broker import Broker, start_broker
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 AT = 1_000  # clicks a second at which latency is looked at
-BEFORE = 200, 5.0  # clicks a second and seconds: users come to have a history, code is warm
+BEFORE = 60, 60.0  # clicks a second and seconds: users come to have a history, the ranker thins out its lessons
 SLOWEST = 125.0  # clicks a second; where the search for the highest rate begins
 SIZES = (10_000, 100_000, 1_000_000)
 EXPORT_PYTHON = ROOT / ".venv-export" / "bin" / "python"

@@ -24,8 +24,10 @@ async def main(settings: Settings) -> None:
     parts = await open_parts(settings, may_write=lambda: None)
     feeding = asyncio.create_task(parts.feed.run())
     await parts.feed.caught_up.wait()
+    exploring = asyncio.create_task(parts.explorer.run())
     await _consume(settings, parts)
-    feeding.cancel()
+    for task in (feeding, exploring):
+        task.cancel()
 
 
 async def _consume(settings: Settings, parts: Parts) -> None:

@@ -22,6 +22,7 @@ from stream_engine.index.open import open_index
 from stream_engine.items.statistics import ItemStatistics, observe
 from stream_engine.items.updates import decode_updates
 from stream_engine.items.view import ItemView
+from stream_engine.ranking.exploring import Explorer
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import Settings
 from stream_engine.streaming.feed import ViewWriter
@@ -91,6 +92,9 @@ class PerEvent:
         for record in snapshot(settings.kafka, item_state_topic(settings.kafka.group)):
             writer.catalogue(record.key, record.value)
         await writer.index()
+        explorer = Explorer(view, index)
+        while await explorer.step():
+            pass
         engine = Engine(
             view=view,
             index=index,
