@@ -38,7 +38,8 @@ def main() -> int:
     with start_broker(folder / "broker", cache_dir=CACHE) as broker:
         numbers = range(len(options.workers) if each else 0)
         outcomes = [scenario(folder, broker.bootstrap, number, each, options) for number in numbers]
-        console.print(table(outcomes))
+        if outcomes:
+            console.print(table(outcomes))
         if options.rounds:
             console.print(outages_table(outages(folder, broker.bootstrap, options)))
     wrong = any(outcome.wrong for outcome in outcomes)
