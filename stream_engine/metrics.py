@@ -23,6 +23,7 @@ class Metrics:
     holds: Counter = field(init=False)
     rewinds: Counter = field(init=False)
     moved: Counter = field(init=False)
+    mended: Counter = field(init=False)
     expired: Gauge = field(init=False)
     chunk_records: Histogram = field(init=False)
     chunk_seconds: Histogram = field(init=False)
@@ -41,6 +42,7 @@ class Metrics:
             "holds": Counter("holds", "Times a chunk waited for a dependency", ["dependency"], **at),
             "rewinds": Counter("rewinds", "Times records lost on their way were sought again", **at),
             "moved": Counter("moved", "Records sent on: their user belongs on another partition", ["topic"], **at),
+            "mended": Counter("mended", "Records written again over late writes, by topic", ["topic"], **at),
             "expired": Gauge("expired", "Users forgotten since the start for having been away too long", **at),
             "chunk_records": Histogram("chunk_records", "Records in a chunk", ["topic"], buckets=SIZES, **at),
             "chunk_seconds": Histogram("chunk_seconds", "Time a chunk took", ["topic"], buckets=LATENCY, **at),

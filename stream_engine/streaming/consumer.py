@@ -8,7 +8,7 @@
   queue of its topic is full, and may let it starve.
 - Changelogs are applied fetch by fetch (recovering.py): a recovery record by record keeps users waiting.
 - A rebalance or a stop waits for the chunk in hand, so that nothing of ours is written after the next owner reads.
-- Table writes go to the producer with everything else a chunk says, not through Faust's send per key.
+- Table writes go to the producer with everything else a chunk says, not through Faust's send per key (see table.py).
 
 `tests/unit/test_faust_overrides.py` fails when what we override changes upstream.
 """
@@ -16,27 +16,23 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any, ClassVar, NoReturn
 
 import faust
-from faust.stores.memory import Store as MemoryStore
-from faust.streams import _current_event
+from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from stream_engine.errors import NewerVersion
-from stream_engine.streaming.changelogs import Sieve
+from stream_engine.errors import NewerVersion, Unavailable
 from stream_engine.streaming.chunks import Chunk, Record
 from stream_engine.streaming.membership import MemberThread
+from stream_engine.streaming.owners import Token
 from stream_engine.streaming.positions import Partition, Positions, Span
-from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.recovering import take
+from stream_engine.streaming.table import BytesTable
 from stream_engine.versions import refuse_newer
 
 CHUNKS_IN_HAND = 4  # of a partition; more are left on the broker
@@ -141,7 +137,8 @@ class ChunkConsumer(FaustConsumer):
         """Begin an epoch at the committed offsets (where there is none: at the beginning of the log).
 
         The seek comes between `start` and `open`: a fetch that began before is sought back to where the epoch
-        starts, and no other can begin until the consumer stands there.
+        starts, and no other can begin until the consumer stands there. The commit proves that the generation in which
+        the ends of our changelogs were read was not over by then: no later owner can have read them before us.
         """
         offsets: dict[TP, int] = dict(await super().seek_to_committed())
         ours = {tp: offset for tp, offset in offsets.items() if tp.topic in self.app.chunk_topics}
@@ -150,9 +147,17 @@ class ChunkConsumer(FaustConsumer):
         self.positions.start({(tp.topic, tp.partition): offset for tp, offset in ours.items()})
         epoch = self.positions.epoch
         if ours:
+            if not await self._is_member(ours):
+                return offsets  # another generation has begun, and this is done again
+            self.app.take_over()
             await self.seek_wait(ours)
         self.positions.open(epoch)
         return offsets
+
+    async def _is_member(self, offsets: Mapping[TP, int]) -> bool:
+        """Whether the group takes these offsets again; it would of nobody who is a member no more."""
+        taken: bool = await super()._commit(offsets)
+        return taken
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish the chunk in hand (see ChunkApp), then forget what is revoked."""
@@ -189,67 +194,6 @@ class ChunkTransport(FaustTransport):
     Consumer: ClassVar[type[FaustConsumer]] = ChunkConsumer
 
 
-class BytesTable(faust.Table):
-    """A table of bytes that leaves its changelog to whoever writes: the record goes out with all else a chunk says."""
-
-    sieve: Sieve
-    version: int  # the latest we can read of what the table holds
-
-    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
-        """Apply what a recovery or a standby reads, but for records that go back (see changelogs.py)."""
-        fresh: dict[bytes, bytes | None] = {}
-        taken = []
-        for event in batch:
-            key, value, partition = event.message.key, event.message.value, event.message.partition
-            self.app.refuse_newer(value, self.version, self.changelog_topic.get_topic_name())
-            known = fresh[key] if key in fresh else self.read(key, partition)
-            if self.sieve.takes(key, partition, found=value, known=known):
-                fresh[key] = value
-                taken.append(event)
-        super().apply_changelog_batch(taken)
-
-    def read(self, key: bytes, partition: int) -> bytes | None:
-        """The value of a key whose records come by this partition."""
-        with _in_hand(partition):
-            value: bytes | None = self.data.get(key)
-            return value
-
-    def places(self) -> list[tuple[bytes, int]]:
-        """Every key and the partition its records come by, those of standbys among them."""
-        return list(self.data._key_partition.items()) if isinstance(self.data, MemoryStore) else []  # noqa: SLF001
-
-    def write(self, key: bytes, value: bytes | None, partition: int) -> Outgoing:
-        """Set or (None) delete locally; the changelog record is the caller's to publish."""
-        with _in_hand(partition):
-            if value is None:
-                self.data.pop(key, None)
-                if isinstance(self.data, MemoryStore):
-                    self.data._key_partition.pop(key, None)  # noqa: SLF001
-            else:
-                self.data[key] = value
-                if isinstance(self.data, MemoryStore):  # else what is written stays when its partition leaves
-                    self.data._key_partition[key] = partition  # noqa: SLF001
-        return Outgoing(self.changelog_topic.get_topic_name(), key, value, (), partition)
-
-
-class _Event:
-    """As much of a Faust event as its stores on disk ask for."""
-
-    def __init__(self, partition: int) -> None:
-        self.message = SimpleNamespace(partition=partition)
-
-
-@contextmanager
-def _in_hand(partition: int) -> Iterator[None]:
-    """Say which partition a table is used for: several may share one batch, and Faust asks the current event."""
-    event = _Event(partition)
-    token = _current_event.set(weakref.ref(event))
-    try:
-        yield
-    finally:
-        _current_event.reset(token)
-
-
 class ChunkApp(faust.App):
     """A Faust app that consumes some topics in chunks and knows when a chunk is in hand."""
 
@@ -270,11 +214,36 @@ class ChunkApp(faust.App):
         self.turned_out: Callable[[str], object] = lambda _: None  # told why the group does not know us any more
         super().__init__(*args, Table=BytesTable, **options)
 
+    def take_over(self) -> None:
+        """Say who we are: all changelogs of ours were read up to where they ended when this generation began."""
+        for tp, last in self.tables.recovery.active_highwaters.items():
+            self._table(tp.topic).own(tp.partition, Token(last + 1, self.consumer_generation_id))
+
     def note_written(self, topic: str, partition: int, offset: int) -> None:
         """A record of ours is on a changelog: a table that knows all before it need not read it after a rebalance."""
-        known = self.tables.recovery.active_offsets
-        if known.get(TP(topic, partition)) == offset - 1:
-            known[TP(topic, partition)] = offset
+        place, known = TP(topic, partition), self.tables.recovery.active_offsets
+        if known.get(place) is None:
+            return
+        self._table(topic).gaps.note_written(partition, offset)
+        if known[place] == offset - 1:
+            known[place] = offset
+
+    async def ends_of(self, changelog: str) -> dict[int, int]:
+        """Where it ends, by partition, as far as it is ours; raises Unavailable."""
+        places = [tp for tp in self.tables.recovery.active_offsets if tp.topic == changelog and self.owns(tp.partition)]
+        try:
+            found = await self.consumer.highwaters(*places) if places else {}
+        except KafkaError as error:
+            raise Unavailable("broker", repr(error)) from error
+        return {tp.partition: end for tp, end in found.items() if end is not None}
+
+    def owns(self, partition: int) -> bool:
+        """Whether this partition of all topics is ours, and its changelogs were read."""
+        ours = all(self.positions.is_ours((topic, partition)) for topic in self.chunk_topics)
+        return ours and not self.in_recovery
+
+    def _table(self, changelog: str) -> Any:
+        return self.tables._changelogs[changelog]  # noqa: SLF001
 
     def recovered(self) -> int:
         """A number that grows as long as records of changelogs are read for tables to recover."""

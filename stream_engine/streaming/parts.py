@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from stream_engine.codec import Limits
 from stream_engine.encoder.load import open_encoder
@@ -21,11 +22,22 @@ from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.feed import Feed, Subscription, ViewWriter
 from stream_engine.streaming.guard import Stage
+from stream_engine.streaming.mending import Changelogs, Mended, Mender, Shown, nothing
 from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.past import KafkaPast
 from stream_engine.streaming.publisher import KafkaPublisher
 from stream_engine.streaming.sharing import Sharing
-from stream_engine.streaming.stages import Catalogue, Clicks, Control, Erasing, Joins, Placement, StateTable, Statistics
+from stream_engine.streaming.stages import (
+    Catalogue,
+    Clicks,
+    Control,
+    Erasing,
+    Joins,
+    ListsAgain,
+    Placement,
+    StateTable,
+    Statistics,
+)
 from stream_engine.streaming.topics import (
     ITEMS_TABLE,
     changelog_topic,
@@ -160,6 +172,37 @@ def make_stages(
         topics.items: Stage("items", catalogue.handle),
         interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0),
     }
+
+
+def make_menders(
+    settings: Settings,
+    parts: Parts,
+    changelogs: Changelogs,
+    stages: Mapping[str, Stage],
+    *,
+    users: Mended,
+    items: Mended,
+    may_write: Callable[[], None],
+    mended: Callable[[str, int], None],
+) -> list[Mender]:
+    """One for each table, in the turn of the stages that write it; `mended` is told of records written again."""
+
+    def mender(table: Mended, writer: str, shown: Shown = nothing) -> Mender:
+        return Mender(
+            table,
+            changelogs,
+            parts.past,
+            parts.publisher,
+            turn=stages[writer].turn,
+            may_write=may_write,
+            count=partial(mended, table.changelog),
+            shown=shown,
+        )
+
+    return [
+        mender(users, settings.topics.clicks, ListsAgain(parts.engine, settings.topics, time.time)),
+        mender(items, interactions_topic(settings.kafka.group)),
+    ]
 
 
 def is_shared(settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -18,9 +19,10 @@ LOOKED_AT = 100  # offsets at the end of a log, for a record among them
 
 
 class KafkaPast:
-    """One consumer of its own, which holds no partition but while it reads."""
+    """One consumer of its own, which holds no partition but while it reads, one at a time."""
 
     def __init__(self, settings: KafkaSettings) -> None:
+        self._reading = asyncio.Lock()
         self._consumer = AIOKafkaConsumer(
             **client_options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
         )
@@ -56,7 +58,7 @@ class KafkaPast:
         """What is left of the records from `begin` up to, not with, `end`; raises Unavailable."""
         where = TopicPartition(topic, partition)
         records: list[Record] = []
-        async with _broker():
+        async with self._reading, _broker():
             self._consumer.assign([where])
             try:
                 self._consumer.seek(where, begin)

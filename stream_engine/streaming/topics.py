@@ -19,6 +19,10 @@ PROMPT = {"segment.ms": str(DAY_MS)}
 FORGETS = {"max.compaction.lag.ms": str(DAY_MS)}
 """What a later record of a user replaces, a tombstone above all, is gone from the broker's disk in about a day."""
 
+SETTLES = {"min.compaction.lag.ms": "600000"}
+"""A late write of a former owner is written over within seconds, by whoever owns the partition then (mending.py). Until
+then compaction must not take it for the latest: ten minutes are ample, and no more than the segment being written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -106,8 +110,8 @@ def declared(settings: Settings) -> tuple[Topic, ...]:
         topic("kafka.group", joins_topic(group), "delete", days=1),
         topic("kafka.group", item_state_topic(group), "compact", config=SOON),
         topic("kafka.group", ranker_topic(group), "compact", config=SOON),
-        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON | FORGETS),
-        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=SOON),
+        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON | SETTLES | FORGETS),
+        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=SOON | SETTLES),
     )
 
 

@@ -20,12 +20,14 @@ from stream_engine.errors import BadConfiguration, NewerVersion
 from stream_engine.metrics import Metrics
 from stream_engine.settings import Settings
 from stream_engine.streaming.app import add_agents, items_table, make_app, users_table
-from stream_engine.streaming.consumer import BytesTable, ChunkApp
+from stream_engine.streaming.consumer import ChunkApp
 from stream_engine.streaming.expiry import Expiry
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.health import Health
 from stream_engine.streaming.lease import Lease
-from stream_engine.streaming.parts import Parts, make_stages, open_parts
+from stream_engine.streaming.mending import Mender
+from stream_engine.streaming.parts import Parts, make_menders, make_stages, open_parts
+from stream_engine.streaming.table import BytesTable
 from stream_engine.streaming.watching import Watch
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Worker:
         self._parts: Parts | None = None
         self._expiry: Expiry | None = None
         self._watch: Watch | None = None
+        self._menders: list[Mender] = []
 
     async def run(self) -> int:
         """Start, serve, stop."""
@@ -98,6 +101,8 @@ class Worker:
         for guard in self._guards.values():
             if guard.lingers:
                 self._start(guard.linger())
+        for mender in self._menders:
+            self._start(mender.run())
         if self._expiry is not None:
             self._start(self._expiry.run())
         await app.start()
@@ -132,6 +137,16 @@ class Worker:
             for topic, stage in stages.items()
         }
         add_agents(app, self._guards)
+        self._menders = make_menders(
+            settings,
+            parts,
+            app,
+            stages,
+            users=users,
+            items=items,
+            may_write=self._may_write,
+            mended=self._count_mended,
+        )
         if settings.users.expire_after:
             self._expiry = self._make_expiry(app, parts, users, stages[settings.topics.clicks].turn)
         return app
@@ -149,12 +164,15 @@ class Worker:
             recommendations=topics.recommendations,
             turn=turn,
             may_write=self._may_write,
-            owns=lambda partition: not app.in_recovery and app.positions.is_ours((topics.clicks, partition)),
+            owns=app.owns,
             clock=time.time,
         )
 
     def _count_moved(self, topic: str, records: int) -> None:
         self._metrics.moved.labels(topic).inc(records)
+
+    def _count_mended(self, changelog: str, records: int) -> None:
+        self._metrics.mended.labels(changelog).inc(records)
 
     async def _finish(self) -> None:
         await asyncio.gather(*(guard.finish() for guard in self._guards.values()))

@@ -101,11 +101,10 @@ def said(state: UserState, received: Received, settings: StatisticsSettings) -> 
 
 
 def changelog(settings: Settings, table: str, marks: Marks) -> dict[bytes, bytes]:
-    """The last record of each key, but for those that go back."""
+    """The last record of each key, but for late ones."""
     sieve, kept = Sieve(marks), dict[bytes, bytes]()
     for record in snapshot(settings.kafka, changelog_topic(settings.kafka.group, table)):
-        known = kept.get(record.key)
-        if sieve.takes(record.key, record.partition, found=record.value, known=known):
+        if sieve.takes(record, kept.get(record.key)):
             kept[record.key] = record.value
     return {key: value for key, value in kept.items() if value is not None}
 

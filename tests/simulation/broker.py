@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from simulation.clock import Clock, Loop, Process
@@ -15,6 +16,7 @@ from stream_engine.users import decode_state
 T = TypeVar("T")
 CLICKS, CHANGELOG, LISTS = "clicks", "changelog", "lists"
 LATENCY = 0.006  # seconds one way, on average
+LAG = 2.0  # seconds a record is spared by compaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Record:
     headers: Sequence[tuple[str, bytes]] = ()
     timestamp: int = 1_700_000_000_000
     timestamp_type: int = 0
+    born: float = 0.0  # when the broker took it
     checksum: int | None = None
     serialized_key_size: int = 0
     serialized_value_size: int = 0
@@ -48,11 +51,18 @@ class Broker:
         self.on_record: Callable[[Record], None] = lambda _: None
         self.tell: Callable[[str], None] = lambda _: None
 
-    def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> int:
+    def append(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> int:
         """The offset of the record, now the last of its log."""
         place = (topic, partition)
         offset = self.ends.get(place, 0)
-        record = Record(topic, partition, offset, key, value)
+        record = Record(topic, partition, offset, key, value, headers, born=self.clock.now)
         self.logs.setdefault(place, []).append(record)
         self.on_record(record)
         self.ends[place] = offset + 1
@@ -69,31 +79,30 @@ class Broker:
         log = self.logs.get((topic, partition), [])
         return [record for record in log if record.offset >= begin][:limit]
 
-    def compact(self, partition: int) -> None:
-        """Keep the last changelog record of each key."""
+    def compact(self, partition: int, lag: float = LAG) -> None:
+        """Keep the last changelog record of each key, and all since the first that is younger than the lag."""
         log = self.logs.get((CHANGELOG, partition), [])
-        last = {record.key: record.offset for record in log}
-        self.logs[CHANGELOG, partition] = [record for record in log if last[record.key] == record.offset]
+        self.logs[CHANGELOG, partition] = compacted(log, before=self.clock.now - lag)
 
     def latency(self) -> float:
         """How long one way takes this time."""
         return self.clock.chance.expovariate(1 / LATENCY)
 
-    def open_at(self, process: Process) -> float:
-        """From when on the process can reach the broker."""
-        return max(self.away_until, process.cut_until)
+    def open_at(self, process: Process, *, group: bool = False) -> float:
+        """From when on the process can reach the broker, or the one that coordinates its group."""
+        return max(self.away_until, process.cut_until, process.apart_until if group else 0.0)
 
-    async def call(self, loop: Loop, act: Callable[[], T]) -> T:
+    async def call(self, loop: Loop, act: Callable[[], T], *, group: bool = False) -> T:
         """Ask: the request travels, `act` is carried out at the broker, and what it says travels back."""
         answer: Any = loop.create_future()
-        self.loop.call_later(self.latency(), self._arrive, loop, act, answer)
+        self.loop.call_later(self.latency(), self._arrive, loop, act, answer, group)
         result: T = await answer
         return result
 
-    def _arrive(self, loop: Loop, act: Callable[[], Any], answer: Any) -> None:
-        blocked = self.open_at(loop.process) - self.clock.now
+    def _arrive(self, loop: Loop, act: Callable[[], Any], answer: Any, group: bool = False) -> None:  # noqa: FBT001, FBT002
+        blocked = self.open_at(loop.process, group=group) - self.clock.now
         if blocked > 0:  # sent again and again, until it arrives
-            self.loop.call_later(blocked + self.latency(), self._arrive, loop, act, answer)
+            self.loop.call_later(blocked + self.latency(), self._arrive, loop, act, answer, group)
         elif not loop.process.dead or self.clock.chance.random() < 0.5:
             self.reply(loop, answer, act())
 
@@ -107,6 +116,13 @@ class Broker:
             self.loop.call_later(blocked + self.latency(), self._reply, loop, answer, result)
         else:
             settle(answer, result)
+
+
+def compacted(log: Sequence[Record], *, before: float) -> list[Record]:
+    """What is left of a log: the last record of each key of those that came before, and all others."""
+    old = list(takewhile(lambda record: record.born <= before, log))
+    last = {record.key: record.offset for record in old}
+    return [record for record in old if last[record.key] == record.offset] + list(log[len(old) :])
 
 
 def settle(answer: Any, result: Any) -> None:
@@ -150,13 +166,21 @@ class Producer:
         at = max(now + broker.latency(), self._last.get(place, 0.0))
         self._last[place] = at
         answer = self._loop.create_future()
-        broker.loop.call_at(at, broker._arrive, self._loop, lambda: self._append(place, batch), answer)
+        broker.loop.call_at(at, self._arrive, lambda: self._append(place, batch), answer)
         return answer
+
+    def _arrive(self, act: Callable[[], Any], answer: Any) -> None:
+        """At the broker, unless it is held on the way."""
+        broker, held_until = self._broker, self._loop.process.held_until
+        if held_until > broker.clock.now:
+            broker.loop.call_at(held_until, self._arrive, act, answer)
+        else:
+            broker._arrive(self._loop, act, answer)
 
     def _append(self, place: tuple[str, int], batch: list[Outgoing]) -> list[tuple[str, int, int]]:
         written = []
         for record in batch:
-            offset = self._broker.append(*place, record.key, record.value)
+            offset = self._broker.append(*place, record.key, record.value, record.headers)
             self._broker.tell(f"{self._loop.process.name} wrote {place[0]} {place[1]}/{offset}: {_text(record)}")
             written.append((*place, offset))
         return written

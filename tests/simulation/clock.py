@@ -23,6 +23,12 @@ class Process:
         self.dead = False
         self.frozen_until = 0.0
         self.cut_until = 0.0
+        self.apart_until = 0.0  # cut off from the group's coordinator
+        self.held_until = 0.0  # what it writes is on its way until then
+
+    def suffer(self, name: str, until: float) -> None:
+        """One of these lasts until then."""
+        setattr(self, name, max(getattr(self, name), until))
 
 
 class Loop(asyncio.AbstractEventLoop):

@@ -13,6 +13,7 @@ from faust.types import TP
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from simulation.broker import CHANGELOG, CLICKS
+from simulation.stage import Store
 from stream_engine.streaming.consumer import ChunkApp
 from stream_engine.streaming.positions import Positions
 
@@ -38,7 +39,7 @@ class App:
         positions: Positions,
         finish: Callable[[], Awaitable[None]],
         recover: Callable[[set[int], dict[TP, int]], Awaitable[None]],
-        persisted: dict[int, int],
+        table: Store,
         chunk_size: int,
     ) -> None:
         self.positions = positions
@@ -50,8 +51,9 @@ class App:
         self.queue = ThrowableQueue(maxsize=QUEUE, flow_control=self.flow_control, clear_on_resume=True)
         self.topics = SimpleNamespace(acks_enabled_for=lambda _: True)
         self._recover = recover
-        self._persisted = persisted
-        self.tables = SimpleNamespace(recovery=SimpleNamespace(active_offsets={}))
+        self._persisted = table.persisted
+        recovery = SimpleNamespace(active_offsets={}, active_highwaters={})
+        self.tables = SimpleNamespace(recovery=recovery, _changelogs={CHANGELOG: table})
         self._assigned: set[TP] = set()
         self._generation = 0
         self._begin_recovery = asyncio.Event()
@@ -66,6 +68,18 @@ class App:
 
     def note_written(self, topic: str, partition: int, offset: int) -> None:
         ChunkApp.note_written(self, topic, partition, offset)
+
+    def _table(self, changelog: str) -> Store:
+        return ChunkApp._table(self, changelog)
+
+    def take_over(self) -> None:
+        ChunkApp.take_over(self)
+
+    def owns(self, partition: int) -> bool:
+        return ChunkApp.owns(self, partition)
+
+    async def ends_of(self, changelog: str) -> dict[int, int]:
+        return await ChunkApp.ends_of(self, changelog)
 
     def on_rebalance_return(self) -> None:
         """Sensors only."""

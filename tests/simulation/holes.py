@@ -9,7 +9,7 @@ from typing import Any
 from faust.types import TP
 
 from simulation.consumer import SimulatedConsumer
-from simulation.plan import ANY, KINDS, Conditions
+from simulation.plan import ANY, KINDS, ON_ITS_WAY, Conditions
 from simulation.stock import StockConsumer, Trusting, WithoutBoth, WithoutGaps, WithoutOffByOne
 from stream_engine.streaming.changelogs import Marks
 from stream_engine.streaming.positions import Positions
@@ -43,6 +43,8 @@ class Cures:
     lease: bool = True
     rewrite: bool = True
     marks: Marks = marks
+    owners: bool = True  # records say who wrote them
+    mending: bool = True  # what is covered is written again
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,10 @@ class Hole:
 
 ALL = Cures()
 NONE = Hole(ALL)
-PROMPT = Conditions(kinds=tuple(kind for kind in KINDS if kind != "cut"), late=False)
+PROMPT = Conditions(kinds=tuple(kind for kind in KINDS if kind not in ON_ITS_WAY), late=False)
 STRANGERS = Conditions(kinds=("freeze", "kill", "rebalance", "rebalance"), faults=10, clicks=40, strangers=True)
-UNMARKED = Cures(marks=unmarked)
+ZOMBIES = Conditions(kinds=(*ON_ITS_WAY, "kill", "rebalance", "compact"), faults=10, clicks=40)
+UNMARKED = Cures(marks=unmarked, owners=False, mending=False)
 
 HOLES = {
     "commits off by one": Hole(Cures(positions=Trusting, consumer=WithoutGaps), STRANGERS),
@@ -67,8 +70,11 @@ HOLES = {
     "no rewriting": Hole(Cures(rewrite=False)),
     "seeks before the epoch": Hole(Cures(consumer=Hasty)),
     "the last record counts": Hole(UNMARKED),
+    "states tell, not owners": Hole(Cures(owners=False), ZOMBIES),
+    "nothing is written again": Hole(Cures(mending=False), ZOMBIES),
 }
 CLOSED = {
     "exact commits, no gaps": Hole(Cures(positions=Trusting, consumer=WithoutBoth), STRANGERS),
     "a lease, no writes held up": Hole(UNMARKED, PROMPT),
+    "owners and mending": Hole(ALL, ZOMBIES),
 }

@@ -64,6 +64,9 @@ class KafkaThread:
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return await self._call(self._earliest, partitions)
 
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
+        return await self._call(self._highwaters, partitions)
+
     def assignment(self) -> set[TP]:
         return set(self._positions)
 
@@ -117,7 +120,7 @@ class KafkaThread:
             stands = self._positions[tp]
             stirred.clear()
             if stands is None:
-                committed = await self._broker.call(self._loop, partial(self._group.committed.get, tp.partition))
+                committed = await self._ask(partial(self._group.committed.get, tp.partition))
                 if self._positions[tp] is None:
                     self._positions[tp] = committed or 0
                 continue
@@ -162,7 +165,7 @@ class KafkaThread:
             raise AssertionError("No partitions are currently assigned")
         found: dict[TP, int | None] = {}
         for tp in partitions:
-            offset = await self._broker.call(self._loop, partial(self._group.committed.get, tp.partition))
+            offset = await self._ask(partial(self._group.committed.get, tp.partition))
             found[tp] = offset
             if offset:
                 self._seek(tp, offset)
@@ -171,18 +174,21 @@ class KafkaThread:
     async def _earliest(self, partitions: tuple[TP, ...]) -> dict[TP, int]:
         return await self._broker.call(self._loop, lambda: dict.fromkeys(partitions, 0))
 
+    async def _highwaters(self, partitions: tuple[TP, ...]) -> dict[TP, int]:
+        return await self._broker.call(self._loop, lambda: {tp: self._broker.ends.get(tp, 0) for tp in partitions})
+
     # the group
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         ours = {tp.partition: offset for tp, offset in offsets.items() if tp in self._positions}
         act = partial(self._group.commit, self._member, self._generation, ours)
-        return await self._broker.call(self._loop, act)
+        return await self._ask(act)
 
     async def _leave(self) -> None:
         if self._beating is not None:
             self._beating.cancel()
         if self._member is not None:
-            await self._broker.call(self._loop, partial(self._group.leave, self._member))
+            await self._ask(partial(self._group.leave, self._member))
 
     async def _coordinate(self) -> None:
         while True:
@@ -212,7 +218,7 @@ class KafkaThread:
         """The group's answer, which comes when all have joined."""
         answer: asyncio.Future[Joined] = self._loop.create_future()
         reply = partial(self._broker.reply, self._loop, answer)
-        await self._broker.call(self._loop, lambda: self._group.join(self._member, reply))
+        await self._ask(lambda: self._group.join(self._member, reply))
         return await answer
 
     def _assign(self, joined: Joined) -> None:
@@ -235,7 +241,11 @@ class KafkaThread:
                 return
 
     async def _beat(self) -> str:
-        return await self._broker.call(self._loop, partial(self._group.heartbeat, self._member, self._generation))
+        return await self._ask(partial(self._group.heartbeat, self._member, self._generation))
+
+    async def _ask(self, act: Callable[[], Any]) -> Any:
+        """Ask the coordinator of the group."""
+        return await self._broker.call(self._loop, act, group=True)
 
     async def _on_main(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         promise = self._loop.create_future()

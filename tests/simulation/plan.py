@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from simulation.group import SESSION
 
+ERASES = 0.08  # of what users do
 ACTIVE = 3 * SESSION  # clicks arrive and things go wrong for so long
 
 
@@ -17,6 +18,7 @@ class Click:
     at: float
     user: int
     skips: int
+    erases: bool = False  # the user, instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,14 @@ LONGEST = {
     "kill": 1.0,
     "stop": 1.0,
     "cut": 2.5,
+    "apart": 2.5,
+    "hold": 2.5,
     "away": 0.8,
     "rebalance": 0.0,
     "compact": 0.0,
 }
-KINDS = ("freeze", "freeze", "stall", "kill", "stop", "cut", "away", "rebalance", "rebalance", "compact")
+ON_ITS_WAY = ("cut", "apart", "hold")  # what is written may arrive long after
+KINDS = ("freeze", "freeze", "stall", "kill", "stop", *ON_ITS_WAY, "away", "rebalance", "rebalance", "compact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +94,11 @@ def draw(chance: random.Random, conditions: Conditions = ANY) -> Plan:
 
 def _clicks(chance: random.Random, users: int, conditions: Conditions) -> tuple[Click, ...]:
     times = sorted(chance.uniform(0, ACTIVE) for _ in range(chance.randint(5, conditions.clicks)))
-    drawn = [(at, chance.randrange(users), int(chance.random() < 0.1)) for at in times]
-    return tuple(Click(at, n if conditions.strangers else user, skips) for n, (at, user, skips) in enumerate(drawn))
+    drawn = [(at, chance.randrange(users), int(chance.random() < 0.1), chance.random() < ERASES) for at in times]
+    return tuple(
+        Click(at, n if conditions.strangers else user, skips, erases and not conditions.strangers)
+        for n, (at, user, skips, erases) in enumerate(drawn)
+    )
 
 
 def _faults(chance: random.Random, workers: int, conditions: Conditions) -> tuple[Fault, ...]:

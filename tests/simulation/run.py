@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simulation.broker import CLICKS, Broker
+from simulation.broker import CHANGELOG, CLICKS, Broker, compacted
 from simulation.clock import Clock
 from simulation.group import SESSION, Group
 from simulation.holes import NONE, Cures, Hole
@@ -14,6 +15,13 @@ from simulation.stage import Store
 from simulation.verdict import Sent, Witness
 from simulation.worker import Worker
 
+LASTING = {
+    "freeze": "frozen_until",
+    "stall": "frozen_until",
+    "cut": "cut_until",
+    "apart": "apart_until",
+    "hold": "held_until",
+}
 PATIENCE = 15 * SESSION  # until everything is applied and committed, once nothing goes wrong any more
 
 
@@ -67,7 +75,8 @@ class Schedule:
         self._witness = Witness()
         self._broker.on_record, self._group.on_commit = self._witness.on_record, self._witness.on_commit
         self._stores = [
-            Store(f"worker {number}", disk=self._plan.disk, marks=cures.marks) for number in range(self._plan.workers)
+            Store(f"worker {number}", disk=self._plan.disk, marks=cures.marks, owned=cures.owners)
+            for number in range(self._plan.workers)
         ]
         self._workers: dict[int, Worker] = {}
 
@@ -81,15 +90,26 @@ class Schedule:
         for number in range(self._plan.workers):
             loop.call_later(self._clock.chance.uniform(0, SESSION / 2), self._start, number)
         ends = [click.at for click in self._plan.clicks] + [fault.at + fault.seconds for fault in self._plan.faults]
-        while not (self._clock.now > max(ends) + SESSION / 4 and self._quiet()):
-            if self._clock.now > ACTIVE + PATIENCE:
-                self._result.stands_still = True
-                break
+        self._run_until(lambda: self._clock.now > max(ends) + SESSION / 4 and self._quiet())
+        self._result.stands_still = not self._quiet()
+        self._witness.complain(self._lost(settled=False))
+        self._run_until(lambda: not self._lost(settled=True))
+        self._witness.complain(self._lost(settled=True))
+        self._result.seconds = self._clock.now
+        self._result.wrong = self._witness.wrong
+
+    def _run_until(self, reached: Callable[[], bool]) -> None:
+        """Go on until it holds, or patience ends."""
+        while not reached() and self._clock.now < ACTIVE + PATIENCE:
             for _ in range(50):
                 self._clock.step()
-        self._result.seconds = self._clock.now
-        self._witness.look(self._broker, self._group, self._cures.marks)
-        self._result.wrong = self._witness.wrong
+
+    def _lost(self, *, settled: bool) -> list[str]:
+        """What a recovery would get wrong; settled, after compaction left the last record of each key."""
+        logs = [self._broker.logs.get((CHANGELOG, partition), []) for partition in range(self._plan.partitions)]
+        if settled:
+            logs = [compacted(log, before=self._clock.now) for log in logs]
+        return self._witness.lost(logs, self._group, self._cures.marks)
 
     def close(self) -> None:
         """End what is left."""
@@ -108,11 +128,11 @@ class Schedule:
         user, partition = f"u{click.user}", click.user % self._plan.partitions
         for _ in range(click.skips):
             self._broker.skip(CLICKS, partition)
-        item = f"{user}.{sum(sent.user == user for sent in self._witness.sent)}"
-        body = f'{{"user_id":"{user}","item_id":"{item}"}}'
-        offset = self._broker.append(CLICKS, partition, user.encode(), body.encode())
+        item = "" if click.erases else f"{user}.{sum(sent.user == user for sent in self._witness.sent)}"
+        body = None if click.erases else f'{{"user_id":"{user}","item_id":"{item}"}}'.encode()
+        offset = self._broker.append(CLICKS, partition, user.encode(), body)
         self._witness.sent.append(Sent(user, item, partition, offset))
-        self._tell(f"{item} is at {partition}/{offset}")
+        self._tell(f"{item or f'the end of {user}'} is at {partition}/{offset}")
 
     def _start(self, number: int) -> None:
         self._tell(f"worker {number} starts")
@@ -146,10 +166,8 @@ class Schedule:
                 self._broker.compact(partition)
         elif worker is None or worker.process.dead:
             return
-        elif fault.kind in ("freeze", "stall"):
-            worker.process.frozen_until = max(worker.process.frozen_until, until)
-        elif fault.kind == "cut":
-            worker.process.cut_until = max(worker.process.cut_until, until)
+        elif fault.kind in LASTING:
+            worker.process.suffer(LASTING[fault.kind], until)
         elif fault.kind == "kill":
             worker.leave("killed")
         elif fault.kind == "stop":

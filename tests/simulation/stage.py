@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from simulation.broker import CHANGELOG, LISTS, Record
+from simulation.broker import CHANGELOG, CLICKS, LISTS, Record
 from simulation.clock import Clock
-from stream_engine.codec import Limits
+from stream_engine.codec import Limits, decode_interaction
 from stream_engine.engine import ChunkOutcome, UserOutcome
-from stream_engine.events import Models, Received, Recommendation, RecommendedItem, Trigger
+from stream_engine.events import Models, Received, Recommendation, RecommendedItem, Source, Trigger
 from stream_engine.settings import UserSettings
 from stream_engine.streaming.changelogs import Marks, Sieve
+from stream_engine.streaming.gaps import Gaps
 from stream_engine.streaming.guard import Stage
+from stream_engine.streaming.owners import OWNER, Token, encode_token
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.clicks import Clicks
-from stream_engine.users import UserState, advance
+from stream_engine.users import UserState, advance, decode_state, encode_state, next_offset
 
 USERS = UserSettings()
 MODELS = Models("none", "none")
+LIMITS = Limits(max_future=3600.0, max_bytes=10_000)
 SEARCH = 0.01  # seconds the index takes, on average
 
 
 class Store:
     """A worker's table of users, in memory or on a disk that outlives the process."""
 
-    def __init__(self, name: str, *, disk: bool, marks: Marks) -> None:
+    def __init__(self, name: str, *, disk: bool, marks: Marks, owned: bool = True) -> None:
         self.name = name
+        self.changelog = CHANGELOG
+        self.gaps = Gaps()
+        self._owned = owned
+        self._headers: dict[int, tuple[tuple[str, bytes], ...]] = {}
         self.persisted: dict[int, int] = {}  # last changelog offset that a store on disk says it has
         self._values: dict[bytes, bytes] = {}
         self._partitions: dict[bytes, int] = {}
@@ -37,23 +45,34 @@ class Store:
 
     def reopened(self) -> Store:
         """What the next process finds."""
-        return self if self._disk else Store(self.name, disk=False, marks=self._marks)
+        return self if self._disk else Store(self.name, disk=False, marks=self._marks, owned=self._owned)
 
     def read(self, key: bytes, partition: int) -> bytes | None:
         return self._values.get(key)
 
     def write(self, key: bytes, value: bytes | None, partition: int) -> Outgoing:
         self._set(key, value, partition)
-        return Outgoing(CHANGELOG, key, value, (), partition)
+        return Outgoing(CHANGELOG, key, value, self._headers.get(partition, ()), partition)
+
+    def own(self, partition: int, token: Token) -> None:
+        self.gaps.begin(partition, token.end)
+        if self._owned:
+            self.sieve.owners.note(partition, token)
+            self._headers[partition] = ((OWNER, encode_token(token)),)
 
     def apply(self, records: Iterable[Record]) -> None:
         """Take records of the changelog."""
         for record in records:
-            key, known = record.key or b"", self._values.get(record.key or b"")
-            if self.sieve.takes(key, record.partition, found=record.value, known=known):
-                self._set(key, record.value, record.partition)
+            if self._takes(record):
+                self._set(record.key or b"", record.value, record.partition)
             if self._disk:
                 self.persisted[record.partition] = record.offset
+
+    def look(self, record: Record) -> None:
+        self._takes(record)
+
+    def _takes(self, record: Record) -> bool:
+        return self.sieve.takes(record, self._values.get(record.key or b""))
 
     def on_recovery_completed(self, partitions: set[int]) -> None:
         """In memory, what is not ours any more is dropped."""
@@ -107,13 +126,13 @@ def _list(user: str, state: UserState, received: Received) -> Recommendation:
     )
 
 
-def clicks_stage(store: Store, clock: Clock, *, rewrite: bool) -> Stage:
-    """The stage of the clicks topic."""
+def clicks_stage(store: Store, clock: Clock, log: Callable[[int], Sequence[Record]], *, rewrite: bool) -> Stage:
+    """The stage of the clicks topic; there, a record without a value erases its user. `log`: what a partition holds."""
     engine: Any = Engine(clock, rewrite=rewrite)
     stage = Clicks(
         engine=engine,
         users=store,
-        limits=Limits(max_future=3600.0, max_bytes=10_000),
+        limits=LIMITS,
         clock=lambda: 0.0,
         recommendations=LISTS,
         dead_letters="dead-letters",
@@ -121,4 +140,31 @@ def clicks_stage(store: Store, clock: Clock, *, rewrite: bool) -> Stage:
         interactions="interactions",
         partitions=1,
     )
-    return Stage("clicks", stage.handle)
+
+    async def handle(records: Sequence[Record]) -> list[Outgoing]:
+        effects: list[Outgoing] = []
+        for erases, group in groupby(records, key=lambda record: record.value is None):
+            if erases:
+                effects += [each for record in group for each in _erased(store, record, log(record.partition))]
+            else:
+                effects += await stage.handle(list(group))
+        return effects
+
+    return Stage("clicks", handle)
+
+
+def _erased(store: Store, erasure: Record, log: Sequence[Record]) -> list[Outgoing]:
+    """A tombstone, and what the state knows of since: as `stages.erasing`, so that once more changes nothing."""
+    key, partition = erasure.key or b"", erasure.partition
+    known, state = store.read(key, partition), None
+    end = next_offset(decode_state(known), Source(CLICKS, partition, 0)) if known else 0
+    for record in log:
+        if record.key == key and erasure.offset < record.offset < end:
+            state = None if record.value is None else advance(state, _received(record), None, USERS)
+    effects = [store.write(key, None, partition)]
+    return effects if state is None else [*effects, store.write(key, encode_state(state), partition)]
+
+
+def _received(record: Record) -> Received:
+    said = decode_interaction(record.value, key=record.key, headers=(), timestamp=0.0, limits=LIMITS)
+    return Received(said, Source(CLICKS, record.partition, record.offset))

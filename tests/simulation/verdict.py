@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from simulation.broker import CHANGELOG, LISTS, Broker, Record
+from simulation.broker import CHANGELOG, LISTS, Record
 from simulation.group import Group
 from simulation.stage import Store
 from stream_engine.codec import decode_recommendation
@@ -14,7 +15,7 @@ from stream_engine.users import decode_state
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A click on the broker."""
+    """A click on the broker; without an item, an erasure."""
 
     user: str
     item: str
@@ -40,8 +41,10 @@ class Witness:
 
     def on_commit(self, partition: int, offset: int) -> None:
         """Look whether everything before the offset was done."""
-        for click in self.sent:
-            if click.partition == partition and click.offset < offset:
+        done = [click for click in self.sent if click.partition == partition and click.offset < offset]
+        erased = {click.user: click.offset for click in done if not click.item}  # the last time
+        for click in done:
+            if click.offset > erased.get(click.user, -1):
                 if click.item not in self.written:
                     self._complain(
                         f"{click.item} at {partition}/{click.offset} is stepped over by a commit of {offset}"
@@ -49,25 +52,40 @@ class Witness:
                 if click.item not in self.listed:
                     self._complain(f"{click.item} at {partition}/{click.offset} is committed, and no list reflects it")
 
-    def look(self, broker: Broker, group: Group, marks: Marks) -> None:
-        """Recover all states from the changelog, and compare them with what was sent and committed."""
+    def lost(self, logs: Sequence[Sequence[Record]], group: Group, marks: Marks) -> list[str]:
+        """Recover all states from the changelogs, and compare them with what was sent and committed."""
         store = Store("verdict", disk=False, marks=marks)
-        for partition in range(broker.partitions):
-            store.apply(broker.logs.get((CHANGELOG, partition), []))
-        for user in dict.fromkeys(click.user for click in self.sent):
-            committed = [
-                click.item
-                for click in self.sent
-                if click.user == user and click.offset < group.committed.get(click.partition, 0)
-            ]
+        for log in logs:
+            store.apply(log)
+        found = []
+        for user, sent in self._by_user().items():
             stored = store.read(user.encode(), 0)
             state = decode_state(stored) if stored else None
             held = list(state.items) if state else []
-            if held[: len(committed)] != committed or (state and state.interactions != len(held)):
-                self._complain(
-                    f"{user} clicked {' '.join(committed)}, and the state holds {' '.join(held) or 'nothing'}"
-                )
+            done = sum(click.offset < group.committed.get(click.partition, 0) for click in sent)
+            right = any(held == _left(sent[:count]) for count in range(done, len(sent) + 1))
+            if not right or (state and state.interactions != len(held)):
+                is_left = " ".join(_left(sent[:done])) or "nothing"
+                found.append(f"{user} has {is_left}, and the state holds {' '.join(held) or 'nothing'}")
+        return found
+
+    def complain(self, complaints: Iterable[str]) -> None:
+        """Something is not as it should be."""
+        for what in complaints:
+            self._complain(what)
+
+    def _by_user(self) -> dict[str, list[Sent]]:
+        found: dict[str, list[Sent]] = {}
+        for click in self.sent:
+            found.setdefault(click.user, []).append(click)
+        return found
 
     def _complain(self, what: str) -> None:
         if what not in self.wrong:
             self.wrong.append(what)
+
+
+def _left(sent: Sequence[Sent]) -> list[str]:
+    """What a user clicked since they were erased."""
+    last = max((at for at, click in enumerate(sent) if not click.item), default=-1)
+    return [click.item for click in sent[last + 1 :]]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from simulation.broker import CHANGELOG, Broker, Producer
+from simulation.broker import CHANGELOG, CLICKS, Broker, Producer, Record
 from simulation.clock import Clock, Process
 from simulation.faust_app import App
 from simulation.group import SESSION, Group
@@ -18,13 +19,16 @@ from simulation.holes import Cures
 from simulation.kafka_thread import KafkaThread
 from simulation.plan import Plan
 from simulation.stage import Store, clicks_stage
+from stream_engine.errors import Unavailable
 from stream_engine.metrics import Metrics
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.lease import Lease
+from stream_engine.streaming.mending import Mender
 
 METRICS = Metrics(CollectorRegistry())
 NOTE_LEASE = SESSION / 6
 COMMIT = SESSION / 3
+MEND = SESSION / 3
 
 
 class Left(BaseException):
@@ -60,15 +64,17 @@ class Worker:
             positions=self._positions,
             finish=self._finish,
             recover=self._recover,
-            persisted=store.persisted,
+            table=store,
             chunk_size=plan.chunk_size,
         )
         self._consumer = cures.consumer(self._app, self._thread, self.main)
         self._lease = Lease(limit=SESSION / 2, noted=0.0)
         publisher = Producer(broker, self.main, failing=plan.failing, late=plan.late)
         publisher.on_written = self._app.note_written
+        stage = clicks_stage(store, clock, self._clicks, rewrite=cures.rewrite)
+        self._mender = Mender(store, self._app, self, publisher, turn=stage.turn, may_write=self._may_write)
         self._guard = Guard(
-            clicks_stage(store, clock, rewrite=cures.rewrite),
+            stage,
             positions=self._positions,
             publisher=publisher,
             dead_letters="dead-letters",
@@ -80,7 +86,7 @@ class Worker:
     def start(self) -> None:
         """As `Worker._serve` does."""
         self._lease = Lease(limit=SESSION / 2, noted=self._clock.now)
-        for work in (self._note_lease, self._commits, self._app.recovery, self._agent, self._drain):
+        for work in (self._note_lease, self._commits, self._app.recovery, self._agent, self._drain, self._mend):
             self.main.create_task(self._or_leave(work))
         self._thread.start()
 
@@ -127,9 +133,23 @@ class Worker:
             await asyncio.sleep(COMMIT)
             await self._consumer.commit()
 
+    def _clicks(self, partition: int) -> list[Record]:
+        return self._broker.logs.get((CLICKS, partition), [])
+
     def _may_write(self) -> None:
         if self._cures.lease and not self._lease.held(self._clock.now):
             self._leave("the lease is lost")
+
+    async def _mend(self) -> None:
+        while self._cures.mending:
+            await asyncio.sleep(MEND)
+            with suppress(Unavailable):
+                await self._mender.step()
+
+    async def read(self, topic: str, partition: int, begin: int, end: int) -> list[Record]:
+        """What the mender reads of the log."""
+        records = await self._broker.call(self.main, partial(self._broker.read, topic, partition, begin, end - begin))
+        return [record for record in records if record.offset < end]
 
     async def _note_lease(self) -> None:
         while True:
@@ -140,8 +160,10 @@ class Worker:
 
     async def _recover(self, partitions: set[int], known: dict[TP, int]) -> None:
         """Read each changelog from where it is known to where it ended when this began."""
-        ends = {TP(CHANGELOG, partition): self._broker.ends.get((CHANGELOG, partition), 0) for partition in partitions}
-        for tp, end in sorted(ends.items()):
+        places = [TP(CHANGELOG, partition) for partition in sorted(partitions)]
+        ends = await self._app.consumer.highwaters(*places)
+        self._app.tables.recovery.active_highwaters = {tp: end - 1 for tp, end in ends.items()}
+        for tp, end in ends.items():
             while known[tp] + 1 < end:
                 act = partial(self._broker.read, *tp, known[tp] + 1, 3)
                 records = [record for record in await self._broker.call(self.main, act) if record.offset < end]

@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "stream_engine"
 PURE = ("codec", "engine.py", "events.py", "items", "ranking", "users", "vectors.py", "streaming/positions.py")
 PURE += ("streaming/lease.py", "streaming/watchdog.py", "streaming/stages", "streaming/topics.py")
+PURE += ("streaming/owners.py", "streaming/gaps.py", "streaming/changelogs.py")
 IMPURE = re.compile(r"time\.time\(|monotonic\(|datetime\.now|uuid4\(|\brandom\.(random|choice|sample|seed)\(")
 CODE_OF_DATA = re.compile(
     r"\b(import|from) (pickle|cPickle|cloudpickle|dill|joblib|marshal|shelve)\b"

@@ -35,6 +35,11 @@ def test_what_is_replaced_or_erased_of_a_user_leaves_the_disk_within_a_day() -> 
     assert bounded == {"users", "recommendations", "g-users-state-changelog"}
 
 
+def test_a_late_write_does_not_replace_another_before_it_is_written_over() -> None:
+    spared = {topic.name for topic in declared(SETTINGS) if topic.configs.get("min.compaction.lag.ms") == "600000"}
+    assert spared == {"g-users-state-changelog", "g-items-statistics-changelog"}
+
+
 def test_what_is_kept_for_days_is_kept_one_more_at_most() -> None:
     kept = {topic.name: topic.configs for topic in declared(SETTINGS) if "retention.ms" in topic.configs}
     days = {name: (int(each["retention.ms"]) + int(each["segment.ms"])) / 86_400_000 for name, each in kept.items()}

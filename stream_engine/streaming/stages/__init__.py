@@ -1,5 +1,6 @@
 """What is done with each topic's records: bytes in, everything to be published out. No Kafka client, no Faust."""
 
+from stream_engine.streaming.stages.again import ListsAgain
 from stream_engine.streaming.stages.catalogue import ANNOUNCED, Catalogue, points
 from stream_engine.streaming.stages.clicks import Clicks
 from stream_engine.streaming.stages.control import Control
@@ -17,6 +18,7 @@ __all__ = [
     "Erasing",
     "FakeTable",
     "Joins",
+    "ListsAgain",
     "Past",
     "Placement",
     "StateTable",

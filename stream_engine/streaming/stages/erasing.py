@@ -79,7 +79,7 @@ class Erasing:
         state = await self._since(user_id, record)
         if state is None:
             return [self.users.write(key, None, record.partition), Outgoing(self.recommendations, key, None)]
-        answer = await list_for(self.engine, user_id, state, record, self.clock())
+        answer = await list_for(self.engine, user_id, state, source_of(record), self.clock())
         # the tombstone between them: else a recovery would take the state for one that goes back (changelogs.py)
         erased = self.users.write(key, None, record.partition)
         written = self.users.write(key, encode_state(state), record.partition)

@@ -11,7 +11,7 @@ from stream_engine.codec import encode_recommendation
 from stream_engine.codec.fields import key_identifier
 from stream_engine.engine import Engine, recommendation_id
 from stream_engine.errors import PoisonEvent
-from stream_engine.events import Recommendation, Trigger
+from stream_engine.events import Recommendation, Source, Trigger
 from stream_engine.settings import UserSettings
 from stream_engine.streaming.chunks import Record, source_of
 from stream_engine.streaming.guard import dead_letter
@@ -44,16 +44,15 @@ class Joins:
             stored = self.users.read(key, partition)
             own = None if stored is None else decode_state(stored)
             state = merge(own, other, self.settings)
-            answer = await list_for(self.engine, account, state, record, self.clock())
+            answer = await list_for(self.engine, account, state, source_of(record), self.clock())
             effects.append(self.users.write(key, encode_state(state), partition))
             effects.append(Outgoing(self.recommendations, key, encode_recommendation(answer)))
         return effects
 
 
-async def list_for(engine: Engine, user_id: str, state: UserState, record: Record, now: float) -> Recommendation:
-    """The user's list after what a record that is no click did to their state."""
+async def list_for(engine: Engine, user_id: str, state: UserState, source: Source, now: float) -> Recommendation:
+    """The user's list after what the record at this place did to their state; nothing is learnt from it."""
     answer = await engine.recommend(user_id, state, now)
-    source = source_of(record)
     trigger = Trigger(None, source.topic, source.partition, source.offset)
     return replace(answer, recommendation_id=recommendation_id(user_id, source), trigger=trigger)
 

@@ -12,9 +12,9 @@ from stream_engine.metrics import Metrics
 from stream_engine.settings import Settings, load
 from stream_engine.streaming.app import add_agents, make_app, users_table
 from stream_engine.streaming.chunks import Record
-from stream_engine.streaming.consumer import BytesTable
 from stream_engine.streaming.guard import Guard, Stage
 from stream_engine.streaming.publisher import KafkaPublisher, Outgoing
+from stream_engine.streaming.table import BytesTable
 
 
 class Click(msgspec.Struct):

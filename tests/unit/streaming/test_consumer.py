@@ -16,6 +16,8 @@ from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.app import make_app, users_table
 from stream_engine.streaming.chunks import Chunk
 from stream_engine.streaming.consumer import ChunkApp, ChunkConsumer
+from stream_engine.streaming.gaps import Gap
+from stream_engine.streaming.owners import OWNER, Token, encode_token, token_of
 from stream_engine.users import UserState, encode_state
 
 P, Q, OTHER = TP("clicks", 0), TP("clicks", 1), TP("stream-engine-users-state-changelog", 0)
@@ -141,6 +143,29 @@ async def test_what_the_broker_refused_is_committed_again(consumer: Fetching, mo
     assert asked == [{P: 1}, {P: 1}]
 
 
+@pytest.mark.parametrize("member", [True, False])
+async def test_nothing_is_ours_before_the_group_says_so(
+    consumer: Fetching, monkeypatch: pytest.MonkeyPatch, *, member: bool
+) -> None:
+    asked = []
+
+    async def committed() -> dict[TP, int]:
+        return {P: 7, OTHER: 3}
+
+    async def commit(offsets: dict[TP, int]) -> bool:
+        asked.append((dict(offsets), consumer.app.tables.recovery.active_highwaters))
+        return member
+
+    table = users_table(consumer.app, Settings())
+    consumer.app.tables.recovery.active_highwaters[OTHER] = 6
+    monkeypatch.setattr(consumer._thread, "commit", commit)
+    monkeypatch.setattr(consumer._thread, "seek_to_committed", committed)
+    await consumer.seek_to_committed()
+    assert asked == [({P: 7}, {OTHER: 6})]
+    assert consumer.positions.may_fetch(tuple(P)) == member
+    assert bool(table.write(b"u", b"\x01", 0).headers) == member
+
+
 async def test_a_table_keeps_bytes_and_lets_go_of_partitions_that_leave(app: ChunkApp) -> None:
     table = users_table(app, Settings())
     sent = table.write(b"u", b"\x00state", 1)
@@ -157,15 +182,23 @@ async def test_a_table_keeps_bytes_and_lets_go_of_partitions_that_leave(app: Chu
 async def test_what_we_wrote_need_not_be_read_again(app: ChunkApp) -> None:
     known = app.tables.recovery.active_offsets
     known[OTHER] = 6
+    table = users_table(app, Settings())
     for offset in (7, 8, 10, 11):  # 9 is somebody else's
         app.note_written(*OTHER, offset)
     app.note_written("recommendations", 0, 0)
-    assert dict(known) == {OTHER: 8}
+    assert (dict(known), table.gaps.open) == ({OTHER: 8}, [Gap(0, 9, 10)])
 
 
-def on_changelog(key: bytes, value: bytes | None, partition: int = 1) -> Any:
+async def test_of_a_changelog_that_is_not_ours_nothing_is_noted(app: ChunkApp) -> None:
+    table = users_table(app, Settings())
+    app.note_written(*OTHER, 7)
+    assert (dict(app.tables.recovery.active_offsets), table.gaps.open) == ({}, [])
+
+
+def on_changelog(key: bytes, value: bytes | None, partition: int = 1, owner: Token | None = None) -> Any:
     """A record as Faust's recovery hands it over."""
-    message = SimpleNamespace(key=key, value=value, partition=partition)
+    headers = [(OWNER, encode_token(owner))] if owner else []
+    message = SimpleNamespace(key=key, value=value, partition=partition, offset=100, headers=headers)
     return SimpleNamespace(key=key, value=value, message=message)
 
 
@@ -182,9 +215,32 @@ async def test_a_recovery_leaves_out_what_goes_back(app: ChunkApp) -> None:
     assert table.sieve.covered == {}
 
 
+async def test_a_recovery_leaves_out_what_a_former_owner_wrote_late(app: ChunkApp) -> None:
+    table = users_table(app, Settings())
+    former, latter = Token(0, 3), Token(0, 4)
+    state = encode_state(UserState(watermarks=(("clicks", 1, 4),)))
+    table.apply_changelog_batch([on_changelog(b"u", state, 1, former), on_changelog(b"u", None, 1, latter)])
+    table.apply_changelog_batch([on_changelog(b"u", state, 1, former), on_changelog(b"v", state, 1, former)])
+    assert (table.read(b"u", 1), table.read(b"v", 1)) == (None, None)
+    assert table.sieve.covered == {b"u": 1, b"v": 1}
+
+
+async def test_whoever_takes_over_writes_as_a_later_owner(app: ChunkApp) -> None:
+    table = users_table(app, Settings())
+    assert table.write(b"u", b"\x01", 0).headers == ()
+    app.tables.recovery.active_highwaters[OTHER] = 6
+    for generation in (5, 6):
+        app.consumer_generation_id = generation
+        app.take_over()
+        assert token_of(table.write(b"u", b"\x01", 0).headers, 100) == Token(7, generation)
+    late = on_changelog(b"u", b"\x01", 0, Token(7, 5))
+    table.apply_changelog_batch([late])
+    assert table.sieve.covered == {b"u": 0}
+
+
 async def test_a_changelog_of_a_later_version_is_not_recovered_from(app: ChunkApp) -> None:
     table = users_table(app, Settings())
-    newer = SimpleNamespace(key=b"u", value=b"\x02\x90", partition=0)
+    newer = SimpleNamespace(key=b"u", value=b"\x02\x90", partition=0, offset=0, headers=[])
     with pytest.raises(NewerVersion, match="stream-engine-users-state-changelog: version 2 found"):
         table.apply_changelog_batch([SimpleNamespace(message=newer)])
     assert table.read(b"u", 0) is None

@@ -18,8 +18,9 @@ import pytest
 from faust.streams import _current_event
 from faust.transport.consumer import Consumer
 
-from stream_engine.streaming.consumer import BytesTable, ChunkApp, ChunkConsumer, ChunkTransport
+from stream_engine.streaming.consumer import ChunkApp, ChunkConsumer, ChunkTransport
 from stream_engine.streaming.membership import MemberThread
+from stream_engine.streaming.table import BytesTable
 
 CONSUMER = "faust.transport.consumer:Consumer."
 THREADED = "faust.transport.consumer:ThreadDelegateConsumer."
@@ -83,6 +84,11 @@ UPSTREAM = {
         "6ef567acf072e46d",
         "perform_seek before the flow resumes",
     ),
+    "faust.tables.recovery:Recovery._build_highwaters": (
+        "91b4cc0d3724ae7b",
+        "take_over: the last offsets of changelogs, before anything is read",
+    ),
+    "faust.tables.recovery:Recovery._build_offsets": ("27eec86be06cb51f", "recovery begins where our account ends"),
     "faust.tables.base:Collection.apply_changelog_batch": ("b980a78d3ae9b1e8", "recovery reads raw keys and values"),
     "faust.tables.base:Collection.partition_for_key": ("3b2291811b8dd791", "the partition of the current event"),
     "faust.tables.table:Table.on_key_set": ("a370e35ca55c2c7e", "what BytesTable leaves out: the changelog"),

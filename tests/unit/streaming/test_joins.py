@@ -118,8 +118,8 @@ async def test_a_recovery_takes_what_an_erasure_left_though_it_knows_of_less() -
     written = of(await stages.joins.handle([before, since]), "users-changelog")
     written += of(await stages.control.handle([at(20, record(9, None, key=b"ann", topic="users"))]), "users-changelog")
     sieve, recovered = Sieve(marks), None
-    for each in written:
-        if sieve.takes(b"ann", 0, found=each.value, known=recovered):
+    for offset, each in enumerate(written):
+        if sieve.takes(record(offset, each.value, key=b"ann"), recovered):
             recovered = each.value
     assert recovered == stages.users.values[b"ann", 0]
     assert decode_state(recovered).items == ("tea-1",)
