@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 from kafka import KafkaAdminClient
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -18,6 +19,10 @@ from stream_engine.encoder.graph import Architecture
 from stream_engine.errors import BadConfiguration
 from stream_engine.local.broker import Broker, start_broker
 from stream_engine.settings import DEFAULT_MODEL, KafkaSettings, Settings, StreamSettings, TopicSettings
+
+# shared machines are slow at times: no deadline per example; the suite's timeout is the limit
+hypothesis_settings.register_profile("shared", deadline=None)
+hypothesis_settings.load_profile("shared")
 
 CACHE = Path(__file__).parent.parent / ".cache"
 
