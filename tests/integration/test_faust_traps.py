@@ -125,7 +125,8 @@ def test_stock_faust_acknowledges_what_its_agent_raised_on(
         assert raised in log.read_text()
     with stock.running("cured.log", bug=False) as log:
         stock.send(b"fourth")
-        wait_for(lambda: "b'fourth'" in log.read_text(), "the fourth click", 25)
+        # where the first had to be killed, its group waits a session for it
+        wait_for(lambda: "b'fourth'" in log.read_text(), "the fourth click", 90)
         assert "b'bad'" not in log.read_text(), "seen again: Faust was cured of it"
 
 

@@ -108,7 +108,7 @@ def test_a_record_no_broker_takes_uncompressed_does_not_stop_the_stream(live: Li
 
 def test_the_list_is_the_same_from_plain_json_and_both_modes_of_cloudevents(live: Live) -> None:
     names = (name for n in count() if live.partition(name := f"twin-{n}") == 1)
-    for _ in range(5):  # clicks that do not arrive together have the ranker learn in between
+    for _ in range(30):  # clicks that do not arrive together have the ranker learn in between
         users = [next(names) for _ in range(3)]
         lists = twins(live, *users)
         if lists[1:] == [lists[0], lists[0]]:
