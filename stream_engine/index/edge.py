@@ -148,7 +148,7 @@ class EdgeIndex:
 
     def _request(self, query: Query) -> edge.QueryRequest:
         """Excluded items are asked for as well and dropped after: a filter would cost every scanned item."""
-        excluded = sum(item_id in self._points for item_id in query.exclude) if query.exclude else 0
+        excluded = sum(item_id in self._points for item_id in query.exclude)
         return edge.QueryRequest(
             limit=query.limit + excluded,
             query=edge.Query.Nearest(query.vector.tolist(), VECTOR),

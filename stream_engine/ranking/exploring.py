@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,13 @@ GROWN = 0.95  # share of the catalogue that was there when it was asked about an
 
 def is_explored(view: ItemView, row: int) -> bool:
     """Whether the item's neighbours are known, and were found in a catalogue not much smaller; or it has no text."""
+    return not _left(view, row)
+
+
+def _left(view: ItemView, rows: int | slice) -> Any:
+    """Whether each of them has a text and was not asked about, or only in a catalogue that was much smaller."""
     columns = view.columns
-    return bool(columns.asked[row] >= GROWN * len(view) or not columns.has_vector[row])
+    return columns.has_vector[rows] & (columns.asked[rows] < GROWN * len(view))
 
 
 class Explorer:
@@ -60,7 +66,7 @@ class Explorer:
 
     def _next(self) -> Rows:
         columns = self._view.columns
-        left = np.flatnonzero(columns.has_vector & columns.known & (columns.asked < GROWN * len(self._view)))
+        left = np.flatnonzero(columns.known & _left(self._view, slice(None)))
         if len(left) <= AT_ONCE:
             return left
         return left[np.argpartition(-columns.clicks[left], AT_ONCE)[:AT_ONCE]]

@@ -13,8 +13,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from stream_engine.errors import StreamEngineError, Unavailable
+from stream_engine.errors import StreamEngineError
 from stream_engine.streaming.publisher import Outgoing, Publisher
+from stream_engine.streaming.rounds import rounds
 from stream_engine.streaming.stages import StateTable
 from stream_engine.users import last_active
 
@@ -64,12 +65,7 @@ class Expiry:
 
     async def run(self) -> None:
         """Look at some users every second, for ever."""
-        while True:
-            await asyncio.sleep(EVERY)
-            try:
-                await self.step()
-            except Unavailable as away:
-                log.warning("nobody expires", extra={"reason": away.reason})
+        await rounds(self.step, every=EVERY, log=log, undone="nobody expires")
 
     async def step(self) -> None:
         """Look at the next few users and forget those who are due; raises Unavailable, and forgets nobody then."""

@@ -13,11 +13,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from stream_engine.errors import Unavailable
 from stream_engine.streaming.changelogs import Sieve
 from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.gaps import Gaps
 from stream_engine.streaming.publisher import Outgoing, Publisher
+from stream_engine.streaming.rounds import rounds
 from stream_engine.streaming.stages import StateTable
 
 log = logging.getLogger(__name__)
@@ -95,12 +95,7 @@ class Mender:
 
     async def run(self) -> None:
         """Look every few seconds, for ever."""
-        while True:
-            await asyncio.sleep(EVERY)
-            try:
-                await self.step()
-            except Unavailable as away:
-                log.warning("not mended", extra={"changelog": self._table.changelog, "reason": away.reason})
+        await rounds(self.step, every=EVERY, log=log, undone="not mended", changelog=self._table.changelog)
 
     async def step(self) -> None:
         """Find what is covered and write it again; raises Unavailable, and finds it again the next time then."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from stream_engine.errors import Unavailable
 from stream_engine.streaming.publisher import Outgoing, Publisher
+from stream_engine.streaming.rounds import rounds
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +63,8 @@ class Sharing:
 
     async def run(self, every: float) -> None:
         """Merge and publish every so many seconds, for ever."""
-        while True:
-            await asyncio.sleep(every)
-            self.merge()
-            try:
-                await self.publish()
-            except Unavailable as away:
-                log.warning("weights not shared", extra={"reason": away.reason})
+        await rounds(self._exchange, every=every, log=log, undone="weights not shared")
+
+    async def _exchange(self) -> None:
+        self.merge()
+        await self.publish()
