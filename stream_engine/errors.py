@@ -1,5 +1,7 @@
 """The three kinds of failure, and the two that stop us: a wrong setting, and a store of a later version."""
 
+from __future__ import annotations
+
 
 class StreamEngineError(Exception):
     """Any failure this package raises on purpose."""
@@ -40,3 +42,7 @@ class NewerVersion(StreamEngineError):
         self.what = what
         self.found = found
         self.known = known
+
+    def on(self, topic: str) -> NewerVersion:
+        """The same, with the topic where it was found."""
+        return NewerVersion(f"topic {topic}: {self.what}", self.found, self.known)

@@ -41,6 +41,7 @@ class ViewWriter:
         self._put: dict[str, CatalogueRecord] = {}
         self._gone: set[str] = set()
         self.foreign: set[str] = set()  # items whose vector another model made: here they have none
+        self.newer: dict[str, NewerVersion] = {}  # items whose record a later version wrote: not to be written over
 
     def catalogue(self, key: bytes, value: bytes | None) -> None:
         """One record of the item-state topic; null takes the item out."""
@@ -50,8 +51,14 @@ class ViewWriter:
             self._put.pop(item_id, None)
             self._gone.add(item_id)
             self.foreign.discard(item_id)
+            self.newer.pop(item_id, None)
             return
-        record = decode_record(value)
+        try:
+            record = decode_record(value)
+        except NewerVersion as newer:
+            self.newer[item_id] = newer
+            raise
+        self.newer.pop(item_id, None)
         if record.vector is not None and record.fingerprint != self._view.fingerprint:
             self._note_foreign(item_id, record.fingerprint)
         else:
@@ -129,7 +136,7 @@ class Feed:
         )
         self._partitions = settings.partitions
         self.caught_up = asyncio.Event()
-        self.newer: set[str] = set()  # topics with records that only a later version of us can read
+        self.newer: dict[str, NewerVersion] = {}  # by topic, what only a later version of us can read
 
     async def run(self) -> None:
         """Start and read until cancelled."""
@@ -171,6 +178,6 @@ class Feed:
             except NewerVersion as newer:
                 if record.topic not in self.newer:  # said once: in a rolling upgrade there are many
                     log.error("newer", extra={"topic": record.topic, "offset": record.offset, "reason": str(newer)})  # noqa: TRY400
-                    self.newer.add(record.topic)
+                    self.newer[record.topic] = newer.on(record.topic)
             except (PoisonEvent, ValueError):
                 log.exception("unreadable record", extra={"topic": record.topic, "offset": record.offset})

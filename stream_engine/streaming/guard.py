@@ -189,7 +189,7 @@ class Guard:
         except Abandoned:
             raise
         except NewerVersion as newer:  # another worker can read it: it is no fault of the record
-            self._outdated(newer)
+            self._outdated(newer.on(records[0].topic))
         except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
             if len(records) == 1:
                 await self._refuse(records[0], error)

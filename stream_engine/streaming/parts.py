@@ -135,6 +135,7 @@ def make_stages(
         item_state=item_state_topic(kafka.group),
         dead_letters=topics.dead_letters,
         shared_index=parts.index if is_shared(settings) else None,
+        newer=parts.writer.newer,
     )
     statistics = Statistics(table=items, settings=settings.statistics, dead_letters=topics.dead_letters, cached={})
     erasing = Erasing(

@@ -17,6 +17,7 @@ from stream_engine.items.record import decode_record
 from stream_engine.items.statistics import decode_statistics
 from stream_engine.items.updates import decode_updates
 from stream_engine.ranking.ranker import Ranker
+from stream_engine.streaming.stages.catalogue import ANNOUNCED
 from stream_engine.users import BadState, decode_state, marks
 from stream_engine.versions import NEWEST, refuse_newer
 
@@ -59,6 +60,19 @@ async def test_newer_updates_and_statistics_and_histories_stop_the_stage() -> No
             await stage.handle([FakeRecord(0, value, b"u")])
     assert not stages.users.values
     assert not stages.items.values
+
+
+async def test_an_item_whose_record_is_newer_is_not_written_over() -> None:
+    stages = Stages()
+    with pytest.raises(NewerVersion):
+        stages.writer.catalogue(b"x", b"\x02 what tomorrow knows")
+    announced = item(0, "x", [(ANNOUNCED, b"")], title="as some click has it")
+    assert await stages.catalogue.handle([announced]) == []
+    with pytest.raises(NewerVersion, match="an item's record on item-state: version 2 found"):
+        await stages.catalogue.handle([item(1, "y", title="pot"), item(2, "x", title="pan")])
+    (deletion,) = await stages.catalogue.handle([item(3, "x")])
+    stages.writer.catalogue(b"x", deletion.value)
+    assert await stages.catalogue.handle([item(4, "x", title="pan")])
 
 
 async def test_an_item_of_another_model_is_known_without_its_vector_and_noted() -> None:

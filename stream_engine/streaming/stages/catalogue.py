@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from stream_engine.codec import Limits, decode_item
 from stream_engine.encoder.protocol import Encoder
+from stream_engine.errors import NewerVersion
 from stream_engine.events import Item, ItemDeleted
 from stream_engine.index.protocol import Index, Point
 from stream_engine.items.record import CatalogueRecord, encode_record, record_of
@@ -28,15 +29,17 @@ class Catalogue:
     item_state: str
     dead_letters: str
     shared_index: Index | None
+    newer: Mapping[str, NewerVersion] = field(default_factory=dict)  # items that a later version of us wrote
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """The view records of new, changed and deleted items."""
         good, effects = decoded(records, decode_item, limits=self.limits, dead_letters=self.dead_letters, stage="items")
         last: dict[str, tuple[Record, Item | ItemDeleted]] = {}
         for record, said in good:
-            if not (_announced(record) and (said.item_id in last or said.item_id in self.view)):
+            if not (_announced(record) and (said.item_id in last or self._is_known(said.item_id))):
                 last[said.item_id] = record, said
         live = {item_id: pair for item_id, pair in last.items() if isinstance(pair[1], Item)}
+        self._refuse_newer(live)
         made = await self._records([(record, said) for record, said in live.values() if isinstance(said, Item)])
         gone = [item_id for item_id in last if item_id not in live]
         if self.shared_index is not None:
@@ -60,6 +63,13 @@ class Catalogue:
             )
             for record, item in items
         ]
+
+    def _is_known(self, item_id: str) -> bool:
+        return item_id in self.view or item_id in self.newer
+
+    def _refuse_newer(self, item_ids: Iterable[str]) -> None:
+        for newer in (self.newer[item_id] for item_id in item_ids if item_id in self.newer):
+            raise NewerVersion(f"{newer.what} on {self.item_state}", newer.found, newer.known)
 
     def _first_seen(self, item_id: str) -> float:
         row = self.view.row(item_id)

@@ -149,9 +149,9 @@ async def test_an_unreadable_record_or_an_index_away_stops_nothing(monkeypatch: 
 def test_what_a_later_version_wrote_is_passed_over_and_told(caplog: pytest.LogCaptureFixture) -> None:
     stages = Stages()
     feed = Feed.__new__(Feed)
-    feed.newer = set()
+    feed.newer = {}
     newer = record(0, b"\x02\x90", key=b"x", topic="item-state")
     feed._take(stages.writer.catalogue, [newer, newer])
-    assert feed.newer == {"item-state"}
+    assert str(feed.newer["item-state"]).startswith("topic item-state: an item's record: version 2 found")
     assert len(stages.view) == 0
     assert [each.levelname for each in caplog.records] == ["ERROR"]

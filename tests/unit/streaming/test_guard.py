@@ -395,7 +395,9 @@ async def test_what_a_later_version_wrote_ends_the_worker_and_no_record_is_refus
     world = World(handle, outdated=leave)
     with pytest.raises(Left):
         await world.run(*numbered(0, 1, 2))
-    assert told == ["a user's state: version 2 found, and this worker knows 1 at most; upgrade this worker"]
+    assert told == [
+        "topic clicks: a user's state: version 2 found, and this worker knows 1 at most; upgrade this worker"
+    ]
     assert world.publisher.published == []
     assert world.positions.committable() == {}
 
