@@ -32,7 +32,7 @@ class Users(StateTable, Protocol):
     """The users' table, with what it takes to go through it."""
 
     def places(self) -> list[Place]:
-        """Every key and its partition, those of standbys among them."""
+        """Every key and its partition."""
         ...
 
 

@@ -26,19 +26,12 @@ def take(recovery: Any, tp: Any, records: Sequence[Record]) -> bool:
     `recovery` is Faust's: every rebalance seeks where its account of a partition stands, so what is applied and noted
     in one go is neither missed nor applied out of order.
     """
-    account = _account(recovery, tp)
-    if account is None or not records:
+    if tp not in recovery.active_tps or not records:
         return False
+    account = recovery.active_offsets
     seen = account.get(tp)
     fresh = [Found(each, each.key, each.value) for each in records if seen is None or each.offset > seen]
     if fresh:
         recovery.tp_to_table[tp].apply_changelog_batch(fresh)
         account[tp] = fresh[-1].message.offset
     return True
-
-
-def _account(recovery: Any, tp: Any) -> Any:
-    """The offsets that were read of the tables we have, or stand by for."""
-    if tp in recovery.active_tps:
-        return recovery.active_offsets
-    return recovery.standby_offsets if tp in recovery.standby_tps else None

@@ -43,7 +43,7 @@ class BytesTable(faust.Table):
         self._headers[partition] = ((OWNER, encode_token(token)),)
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
-        """Apply what a recovery or a standby reads, but for late records (see changelogs.py)."""
+        """Apply what a recovery reads, but for late records (see changelogs.py)."""
         fresh: dict[bytes, bytes | None] = {}
         taken = []
         for event in batch:
@@ -66,7 +66,7 @@ class BytesTable(faust.Table):
             return value
 
     def places(self) -> list[tuple[bytes, int]]:
-        """Every key and the partition its records come by, those of standbys among them."""
+        """Every key and the partition its records come by."""
         return list(self.data._key_partition.items()) if isinstance(self.data, MemoryStore) else []  # noqa: SLF001
 
     def write(self, key: bytes, value: bytes | None, partition: int) -> Outgoing:

@@ -1,4 +1,4 @@
-"""What the `users` topic does to a state: joining two users, attributes, leaving nothing."""
+"""What the `users` topic does to a state: joining two users, attributes."""
 
 from __future__ import annotations
 
@@ -41,11 +41,6 @@ def merge(into: UserState | None, other: UserState, settings: UserSettings) -> U
         attributes=_bounded({**other.attributes, **into.attributes}) or into.attributes,
     )
     return fitted(_with_interests(joined, into, other, fresh / other.interactions, settings))
-
-
-def emptied(state: UserState) -> UserState:
-    """What must outlive a user who was merged away: places in the log, and nothing about the user."""
-    return UserState(watermarks=state.watermarks, merged=state.merged)
 
 
 def with_attributes(state: UserState | None, attributes: Mapping[str, Any]) -> UserState:

@@ -1,4 +1,4 @@
-"""Joining an anonymous history to an account, attributes, leaving nothing."""
+"""Joining an anonymous history to an account, attributes."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,8 @@ from stream_engine.settings import UserSettings
 from stream_engine.users import (
     UserState,
     advance,
-    emptied,
     entries,
     interest_vectors,
-    is_new,
     item_hash,
     merge,
     recent,
@@ -69,18 +67,9 @@ def test_a_user_joins_once_however_much_it_has_grown() -> None:
 
 def test_a_visitor_who_comes_back_is_another() -> None:
     state = merge(ACCOUNT, VISITOR, SETTINGS)
-    left = emptied(VISITOR)
-    assert left.watermarks == VISITOR.watermarks
-    assert left == UserState(watermarks=VISITOR.watermarks)
-    assert not is_new(left, Received(Interaction(user_id="u"), Source("clicks", 1, 2)))
-    back = after(left, ("g", 3, 700.0), partition=1)
+    back = after(UserState(watermarks=VISITOR.watermarks), ("g", 3, 700.0), partition=1)  # the log goes on
     assert back.born != VISITOR.born
     assert merge(state, back, SETTINGS).interactions == 6
-
-
-def test_an_emptied_user_still_knows_who_joined_it() -> None:
-    state = emptied(merge(ACCOUNT, VISITOR, SETTINGS))
-    assert merge(state, VISITOR, SETTINGS) is state
 
 
 def test_merging_into_nobody_or_oneself_or_with_nothing() -> None:
@@ -88,7 +77,7 @@ def test_merging_into_nobody_or_oneself_or_with_nothing() -> None:
     assert (state.interactions, state.watermarks) == (3, ())
     assert entries(state) == entries(VISITOR)
     assert merge(ACCOUNT, ACCOUNT, SETTINGS) is ACCOUNT
-    assert merge(ACCOUNT, emptied(VISITOR), SETTINGS) is ACCOUNT
+    assert merge(ACCOUNT, UserState(watermarks=VISITOR.watermarks), SETTINGS) is ACCOUNT
     assert merge(after(state, ("g", 3, 700.0)), VISITOR, SETTINGS).interactions == 4
 
 
@@ -102,7 +91,7 @@ def test_the_other_fades_to_the_same_moment() -> None:
 def test_interests_of_two_encoders_do_not_mix() -> None:
     other = after(None, ("c", 1, 200.0), partition=1, space=space_of("other"))
     state = merge(ACCOUNT, other, SETTINGS)
-    assert state.interests == merge(ACCOUNT, emptied(other), SETTINGS).interests
+    assert state.interests == ACCOUNT.interests
     assert (state.space, state.interactions) == (ACCOUNT.space, 3)
     assert merge(None, other, SETTINGS).space == space_of("other")
 

@@ -10,7 +10,7 @@ from harness.records import FakeRecord, record
 
 from stream_engine.streaming.recovering import take
 
-ACTIVE, STANDBY, GONE = ("changelog", 0), ("changelog", 1), ("changelog", 2)
+OURS, GONE = ("changelog", 0), ("changelog", 1)
 
 
 class FakeTable:
@@ -24,13 +24,9 @@ class FakeTable:
         self.values += [event.value for event in batch]
 
 
-def recovery_of(table: FakeTable, **offsets: int | None) -> Any:
+def recovery_of(table: FakeTable, at: int | None = None) -> Any:
     return SimpleNamespace(
-        active_tps={ACTIVE},
-        standby_tps={STANDBY},
-        active_offsets=Counter({ACTIVE: offsets.get("active")}),
-        standby_offsets=Counter({STANDBY: offsets.get("standby")}),
-        tp_to_table=dict.fromkeys((ACTIVE, STANDBY, GONE), table),
+        active_tps={OURS}, active_offsets=Counter({OURS: at}), tp_to_table=dict.fromkeys((OURS, GONE), table)
     )
 
 
@@ -40,31 +36,30 @@ def found(*offsets: int) -> list[FakeRecord]:
 
 def test_a_fetch_is_applied_and_noted() -> None:
     table = FakeTable()
-    recovery = recovery_of(table, active=-1)
-    assert take(recovery, ACTIVE, found(0, 1, 5))
-    assert take(recovery, ACTIVE, found(6))
+    recovery = recovery_of(table, -1)
+    assert take(recovery, OURS, found(0, 1, 5))
+    assert take(recovery, OURS, found(6))
     assert table.values == [b"0", b"1", b"5", b"6"]
-    assert recovery.active_offsets[ACTIVE] == 6
+    assert recovery.active_offsets[OURS] == 6
 
 
 def test_what_is_read_again_is_not_applied_again() -> None:
     table = FakeTable()
-    recovery = recovery_of(table, active=5)
-    assert take(recovery, ACTIVE, found(4, 5))  # told all the same: it may end the recovery
-    assert take(recovery, ACTIVE, found(5, 6))
+    recovery = recovery_of(table, 5)
+    assert take(recovery, OURS, found(4, 5))  # told all the same: it may end the recovery
+    assert take(recovery, OURS, found(5, 6))
     assert table.values == [b"6"]
 
 
-def test_a_standby_has_an_account_of_its_own() -> None:
+def test_where_nothing_is_known_yet_all_is_applied() -> None:
     table = FakeTable()
     recovery = recovery_of(table)
-    assert take(recovery, STANDBY, found(3))
-    assert table.values == [b"3"]
-    assert (recovery.active_offsets[ACTIVE], recovery.standby_offsets[STANDBY]) == (None, 3)
+    assert take(recovery, OURS, found(3))
+    assert (table.values, recovery.active_offsets[OURS]) == ([b"3"], 3)
 
 
 def test_what_is_not_ours_any_more_is_left_alone() -> None:
     table = FakeTable()
     assert not take(recovery_of(table), GONE, found(0))
-    assert not take(recovery_of(table), ACTIVE, [])
+    assert not take(recovery_of(table), OURS, [])
     assert table.values == []
