@@ -6,6 +6,9 @@ import argparse
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
 from os import getloadavg
 from pathlib import Path
 from statistics import median
@@ -34,13 +37,15 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 220, highlight=False)
     each = 60 * options.minutes / len(options.workers)
     console.print(f"{each:.0f} s of {options.rate:g} clicks/s with each of {options.workers} workers")
+    tell = partial(say, console, time.monotonic())
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     with start_broker(folder / "broker", cache_dir=CACHE) as broker:
         numbers = range(len(options.workers) if each else 0)
-        outcomes = [scenario(folder, broker.bootstrap, number, each, options) for number in numbers]
+        outcomes = [scenario(folder, broker.bootstrap, number, each, options, tell) for number in numbers]
         if outcomes:
             console.print(table(outcomes))
         if options.rounds:
+            tell("workers come and go one at a time")
             console.print(outages_table(outages(folder, broker.bootstrap, options)))
     wrong = any(outcome.wrong for outcome in outcomes)
     if wrong or options.keep:
@@ -50,12 +55,28 @@ def main() -> int:
     return int(wrong)
 
 
-def scenario(folder: Path, bootstrap: str, number: int, seconds: float, options: argparse.Namespace) -> Outcome:
+def say(console: Console, began: float, what: str) -> None:
+    """A line with the time since the beginning in front."""
+    minutes, seconds = divmod(int(time.monotonic() - began), 60)
+    console.print(f"{minutes:3}:{seconds:02}  {what}")
+
+
+def scenario(
+    folder: Path,
+    bootstrap: str,
+    number: int,
+    seconds: float,
+    options: argparse.Namespace,
+    tell: Callable[[str], None],
+) -> Outcome:
     """One of them, on topics of its own."""
+    tell(f"{options.workers[number]} workers")
     settings = settings_for(bootstrap, f"faults-{number}")
     create_or_verify(settings)
     plan = Plan(options.workers[number], seconds, options.rate, every=options.every, seed=options.seed + number)
-    return run(folder / f"scenario-{number}", settings, plan)
+    outcome = run(folder / f"scenario-{number}", settings, plan, tell)
+    tell(f"wrong: {outcome.wrong}" if outcome.wrong else "nothing lost, nothing doubled")
+    return outcome
 
 
 def outages(folder: Path, bootstrap: str, options: argparse.Namespace) -> list[Outage]:
@@ -71,7 +92,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=3.0, help="of traffic in all; default 3")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3], help="one scenario each; default 1 2 3")
-    parser.add_argument("--rate", type=float, default=300.0, help="clicks per second; default 300")
+    parser.add_argument("--rate", type=float, default=100.0, help="clicks per second, at most; default 100")
     parser.add_argument("--every", type=float, default=8.0, help="seconds between faults, on average; default 8")
     parser.add_argument("--rounds", type=int, default=2, help="of each event whose time without service is told")
     parser.add_argument("--calm-rate", type=float, default=30.0, help="clicks per second meanwhile; default 30")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from harness.scenario import ITEMS, USERS, publish_items
-from harness.traffic import Answers, Traffic
+from harness.traffic import Answers, Traffic, sending
 from harness.workers import WorkerProcess, cluster, wait_for
 from stream_engine.settings import Settings
 
@@ -102,16 +101,3 @@ def gone_and_back(watcher: Watcher, worker: WorkerProcess, kind: str) -> Iterato
     worker.start()
     wait_for(worker.ready, "the worker to be back", WITHIN)
     yield watcher.outage(ADDED, begin)
-
-
-@contextmanager
-def sending(traffic: Traffic) -> Iterator[None]:
-    """Clicks flow meanwhile."""
-    stopping = threading.Event()
-    sender = threading.Thread(target=traffic.send, args=(stopping.is_set,), daemon=True)
-    sender.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        sender.join(WITHIN)

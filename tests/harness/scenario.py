@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,8 +14,8 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 
-from harness.traffic import Answers, Traffic
-from harness.undisturbed import Account, item_clicks_off, item_pairs_off, recovered, states_off, undisturbed
+from harness.traffic import Answers, Traffic, sending
+from harness.undisturbed import Account, Recovery, item_clicks_off, item_pairs_off, states_off, undisturbed
 from harness.workers import WorkerProcess, cluster, wait_for
 from stream_engine.settings import Settings
 from stream_engine.streaming.reading import snapshot
@@ -25,7 +24,9 @@ FAULTS = ("kill", "term", "freeze")
 USERS, ITEMS = 300, 200
 KINDS = ("red tea pot", "garden chair", "winter coat", "city map", "desk lamp")
 KNOWN = "stream_engine_items"
-SETTLED_WITHIN = 120.0  # seconds
+PATIENCE = 60.0  # seconds without any answer: what is missing is lost
+BACKLOG = 20.0  # seconds of clicks not answered yet: no more are sent for the time being
+TOLD_EVERY = 20.0  # seconds
 ZERO = (
     "lost",
     "doubled",
@@ -136,7 +137,11 @@ class Injector:
         self._thaw.clear()
 
 
-def run(folder: Path, settings: Settings, plan: Plan) -> Outcome:
+def silent(_: str) -> None:
+    """For those who tell nobody how it goes."""
+
+
+def run(folder: Path, settings: Settings, plan: Plan, tell: Callable[[str], object] = silent) -> Outcome:
     """Run one scenario on topics that exist and are empty, and count; from the main thread."""
     bootstrap = settings.kafka.broker
     publish_items(bootstrap, settings.topics.items)
@@ -145,14 +150,15 @@ def run(folder: Path, settings: Settings, plan: Plan) -> Outcome:
         wait_for(lambda: all(worker.counted(KNOWN) == 2 * ITEMS for worker in workers), "workers to know the items")
         answers = Answers(bootstrap, settings.topics.recommendations, traffic.sent_at)
         injector = Injector(workers, plan, settings.kafka.session_timeout, random.Random(plan.seed))
-        flow(traffic, injector, plan)
-        settle(lambda: answers.reflects(traffic.sent), injector)
-        settle(lambda: time.monotonic() - answers.heard_at > QUIET, injector)
-        wanted = undisturbed(settings)
-        settle(lambda: same(recovered(settings), wanted), injector, within=30.0)
+        progress = Progress(traffic, answers, injector, tell)
+        flow(progress, plan)
+        settle(lambda: answers.reflects(traffic.sent), progress)
+        settle(lambda: time.monotonic() - answers.heard_at > QUIET, progress)
+        tell("all is quiet: the same log once more, undisturbed")
+        wanted, recovery = undisturbed(settings), Recovery(settings)
+        settle(lambda: same(recovery.account(), wanted), progress, patience=30.0)
     answers.close()
-    found = recovered(settings)
-    sent = traffic.sent
+    found, sent = recovery.account(), traffic.sent
     return Outcome(
         plan=plan,
         faults=injector.done,
@@ -174,40 +180,50 @@ def run(folder: Path, settings: Settings, plan: Plan) -> Outcome:
     )
 
 
-def flow(traffic: Traffic, injector: Injector, plan: Plan) -> None:
-    """Send for so long while workers are hurt."""
-    stopping, failures = threading.Event(), list[Exception]()
+@dataclass
+class Progress:
+    """How far a scenario has come, told from time to time."""
 
-    def send() -> None:
-        try:
-            traffic.send(stopping.is_set)
-        except Exception as error:  # noqa: BLE001 - raised below
-            failures.append(error)
+    traffic: Traffic
+    answers: Answers
+    injector: Injector
+    tell: Callable[[str], object]
+    _told_at: float = field(default_factory=time.monotonic)
 
-    sender = threading.Thread(target=send, daemon=True)
-    sender.start()
-    began = time.monotonic()
-    while (elapsed := time.monotonic() - began) < plan.seconds or injector.done.total() < plan.least:
-        injector.tick(elapsed)
+    def waiting(self) -> int:
+        """Clicks that were sent and not answered yet."""
+        return sum(self.traffic.sent.values()) - self.answers.answered
+
+    def tick(self) -> None:
+        """Tell it where that is due."""
+        if time.monotonic() - self._told_at >= TOLD_EVERY:
+            self._told_at = time.monotonic()
+            faults = self.injector.done.total()
+            self.tell(f"{self.answers.answered} clicks answered, {self.waiting()} waiting, {faults} faults")
+
+
+def flow(progress: Progress, plan: Plan) -> None:
+    """Send for so long while workers are hurt, no faster than they keep up with."""
+    injector, began = progress.injector, time.monotonic()
+    with sending(progress.traffic, hold=lambda: progress.waiting() > BACKLOG * plan.rate):
+        while (elapsed := time.monotonic() - began) < plan.seconds or injector.done.total() < plan.least:
+            injector.tick(elapsed)
+            progress.tick()
+            time.sleep(0.05)
+        injector.thaw_all()
+
+
+def settle(done: Callable[[], bool], progress: Progress, patience: float = PATIENCE) -> None:
+    """Return when done, or when nothing was answered for so long; who has left is started again meanwhile."""
+    answered, since = -1, 0.0
+    while not done():
+        progress.injector.tend()
+        progress.tick()
+        if progress.answers.answered != answered:
+            answered, since = progress.answers.answered, time.monotonic()
+        if time.monotonic() - since > patience:
+            return
         time.sleep(0.05)
-    injector.thaw_all()
-    stopping.set()
-    while sender.is_alive():
-        injector.tend()
-        sender.join(0.1)
-    for failure in failures:
-        raise failure
-
-
-def settle(done: Callable[[], bool], injector: Injector, within: float = SETTLED_WITHIN) -> None:
-    """Return when done, or after so long; who has left is started again meanwhile."""
-
-    def ended() -> bool:
-        injector.tend()
-        return done() or time.monotonic() > until
-
-    until = time.monotonic() + within
-    wait_for(ended, "the scenario to settle", 2 * within)
 
 
 def publish_items(bootstrap: str, topic: str) -> None:

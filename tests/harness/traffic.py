@@ -7,8 +7,9 @@ import random
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,15 +37,17 @@ class Traffic:
         """Clicks sent, by user."""
         return {user: len(times) for user, times in list(self.sent_at.items())}
 
-    def send(self, stop: Callable[[], bool]) -> None:
-        """Send until told to stop; returns when all is on the broker, raises when something is not."""
+    def send(self, stop: Callable[[], bool], hold: Callable[[], bool]) -> None:
+        """Send until told to stop, but not while on hold; returns when all is on the broker, or raises."""
         chance = random.Random(self.seed)
         with closing(KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", linger_ms=5, **PATIENT)) as producer:
-            began, count, pending = time.monotonic(), 0, []
+            before, due, pending = time.monotonic(), 0.0, []
             while not stop():
-                while count < (time.monotonic() - began) * self.rate:
-                    pending.append(self._click(producer, chance, count))
-                    count += 1
+                now = time.monotonic()
+                due += 0.0 if hold() else (now - before) * self.rate
+                before = now
+                while len(pending) < due:
+                    pending.append(self._click(producer, chance, len(pending)))
                 time.sleep(0.02)
             for each in pending:
                 each.get(timeout=120)
@@ -60,6 +63,19 @@ class Traffic:
 PATIENT = {"delivery_timeout_ms": 120_000, "max_block_ms": 120_000}
 
 
+@contextmanager
+def sending(traffic: Traffic, hold: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Clicks flow meanwhile; afterwards all are on the broker, or what went wrong is raised."""
+    stopping = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        sent = thread.submit(traffic.send, stopping.is_set, hold)
+        try:
+            yield
+        finally:
+            stopping.set()
+        sent.result()
+
+
 class Answers:
     """Reads the recommendations in a thread until closed; the traffic's `sent_at` tells how late they are."""
 
@@ -67,6 +83,7 @@ class Answers:
         self.last: dict[str, dict[str, Any] | None] = {}
         self.times: Counter[str] = Counter()
         self.latencies: list[float] = []
+        self.answered = 0  # clicks, each once
         self.heard: defaultdict[int, list[float]] = defaultdict(list)  # by the partition of the click
         self.backwards = 0
         self.ids_off = 0
@@ -107,6 +124,7 @@ class Answers:
         self.backwards += count < most
         self.ids_off += self._ids.setdefault((user, trigger["partition"], trigger["offset"]), name) != name
         self.latencies += [now - sent for sent in self._sent_at.get(user, ())[most:count]]
+        self.answered += max(0, count - most)
         self._most[user] = max(most, count)
         self.longest_gap = max(self.longest_gap, now - self.heard_at if self.heard_at else 0.0)
         self.heard_at = now

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from kafka import TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 
 from stream_engine import users
 from stream_engine.codec import Limits, decode_interaction
@@ -18,7 +21,7 @@ from stream_engine.items.view import ItemView
 from stream_engine.settings import Settings, StatisticsSettings
 from stream_engine.streaming.changelogs import Marks, Sieve
 from stream_engine.streaming.chunks import source_of
-from stream_engine.streaming.reading import snapshot
+from stream_engine.streaming.reading import POLL_MS, reader, snapshot
 from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, changelog_topic, item_state_topic
 from stream_engine.users import UserState, advance, context, decode_state, space_of
 
@@ -51,12 +54,23 @@ def undisturbed(settings: Settings) -> Account:
 
 def recovered(settings: Settings) -> Account:
     """What a worker that starts with an empty disk would hold."""
-    states = changelog(settings, USERS_TABLE, users.marks)
-    items = changelog(settings, ITEMS_TABLE, statistics.marks)
-    return Account(
-        {key.decode(): decode_state(value) for key, value in states.items()},
-        {key.decode(): decode_statistics(value) for key, value in items.items()},
-    )
+    return Recovery(settings).account()
+
+
+class Recovery:
+    """What such a worker would hold, each time it is asked; changelogs are read on from where they were."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._states = Changelog(settings, USERS_TABLE, users.marks)
+        self._items = Changelog(settings, ITEMS_TABLE, statistics.marks)
+
+    def account(self) -> Account:
+        """It as of now."""
+        states, items = self._states.read_on(), self._items.read_on()
+        return Account(
+            {key.decode(): decode_state(value) for key, value in states.items()},
+            {key.decode(): decode_statistics(value) for key, value in items.items()},
+        )
 
 
 def states_off(found: Account, wanted: Account) -> int:
@@ -100,13 +114,31 @@ def said(state: UserState, received: Received, settings: StatisticsSettings) -> 
     )
 
 
-def changelog(settings: Settings, table: str, marks: Marks) -> dict[bytes, bytes]:
+class Changelog:
     """The last record of each key, but for late ones."""
-    sieve, kept = Sieve(marks), dict[bytes, bytes]()
-    for record in snapshot(settings.kafka, changelog_topic(settings.kafka.group, table)):
-        if sieve.takes(record, kept.get(record.key)):
-            kept[record.key] = record.value
-    return {key: value for key, value in kept.items() if value is not None}
+
+    def __init__(self, settings: Settings, table: str, marks: Marks) -> None:
+        self._kafka, self._topic = settings.kafka, changelog_topic(settings.kafka.group, table)
+        self._sieve = Sieve(marks)
+        self._kept: dict[bytes, bytes | None] = {}
+        self._places: dict[TopicPartition, int] = {}
+
+    def read_on(self) -> dict[bytes, bytes]:
+        """It as of now."""
+        for record in self._fresh():
+            if self._sieve.takes(record, self._kept.get(record.key)):
+                self._kept[record.key] = record.value
+        return {key: value for key, value in self._kept.items() if value is not None}
+
+    def _fresh(self) -> Iterator[ConsumerRecord]:
+        with reader(self._kafka, self._topic) as consumer:
+            for partition, place in self._places.items():
+                consumer.seek(partition, place)
+            ends = consumer.end_offsets(list(consumer.assignment()))
+            while any(consumer.position(partition) < end for partition, end in ends.items()):
+                for records in consumer.poll(timeout_ms=POLL_MS).values():
+                    yield from records
+            self._places = {partition: consumer.position(partition) for partition in ends}
 
 
 def _same_pairs(found: ItemStatistics | None, wanted: ItemStatistics | None) -> bool:
