@@ -93,7 +93,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=3.0, help="of traffic in all; default 3")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3], help="one scenario each; default 1 2 3")
     parser.add_argument("--rate", type=float, default=100.0, help="clicks per second, at most; default 100")
-    parser.add_argument("--every", type=float, default=8.0, help="seconds between faults, on average; default 8")
+    parser.add_argument("--every", type=float, default=12.0, help="seconds between faults, on average; default 12")
     parser.add_argument("--rounds", type=int, default=2, help="of each event whose time without service is told")
     parser.add_argument("--calm-rate", type=float, default=30.0, help="clicks per second meanwhile; default 30")
     parser.add_argument("--seed", type=int, default=0)
