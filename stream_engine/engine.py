@@ -137,7 +137,7 @@ class Engine:
 
     async def proposed(self, user_id: str, state: UserState | None, now: float) -> Candidates:
         """What the sources propose to this user and no filter removes, before it is ranked."""
-        question = question_of(user_id, state, now, size=self._ranking.size)
+        question = question_of(user_id, state, now, size=self._ranking.size, space=self._space)
         (found,), _ = await self._candidates([question])
         return found
 
@@ -161,6 +161,7 @@ class Engine:
             state,
             now,
             size=size or self._ranking.size,
+            space=self._space,
             categories=categories,
             exclude=exclude,
         )
@@ -201,7 +202,7 @@ class Engine:
     def _question(self, received: Received, state: UserState | None) -> Question:
         """What to ask for this user, as of the click."""
         user_id, time = received.interaction.user_id, received.interaction.timestamp
-        return question_of(user_id, state, time, size=self._ranking.size)
+        return question_of(user_id, state, time, size=self._ranking.size, space=self._space)
 
     def _is_lesson(self, interaction: Interaction) -> bool:
         """Whether it is a choice of an item."""

@@ -66,6 +66,7 @@ class ItemView:
         self._sorted = np.zeros(0, np.uint32)  # those hashes
         self.timed = False  # whether any item ever had a time to appear or to go
         self._known = 0
+        self.encoded = 0  # items with a vector: fewer than are known while those of another model are made again
         self._refit_at = _SPACE_FIRST
 
     def __len__(self) -> int:
@@ -183,7 +184,7 @@ class ItemView:
         kept = similar[similar != row][:SIMILAR]
         self.columns.similar[row, : len(kept)] = kept
         self.columns.similar[row, len(kept) :] = -1
-        self.columns.asked[row] = self._known
+        self.columns.asked[row] = self.encoded
 
     def remove(self, item_id: str) -> None:
         """Take an item out of the catalogue; unknown ids are ignored. Its row is used again later."""
@@ -192,6 +193,7 @@ class ItemView:
             return
         columns = self.columns
         self._known -= 1
+        self.encoded -= int(columns.has_vector[row])
         columns.known[row] = columns.shown[row] = columns.has_vector[row] = False
         self._file(row, ())
         for best in (*self.trending, self.newest, self.emerging):
@@ -237,18 +239,19 @@ class ItemView:
         columns = self.columns
         given = unit(vector) if vector is not None else np.zeros(columns.codes.shape[1], np.float32)
         step = float(np.abs(given).max(initial=0.0)) / 127.0
+        self.encoded += int(step > 0) - int(columns.has_vector[row])
         columns.has_vector[row] = step > 0
         columns.steps[row] = step
         columns.codes[row] = np.rint(given / step) if step > 0 else 0
         columns.asked[row] = 0
         columns.norms[row] = self.space.norms(self.vectors(np.array([row])))[0]
-        if step > 0 and self._known >= self._refit_at:
+        if step > 0 and self.encoded >= self._refit_at:
             self._refit()
 
     def _refit(self) -> None:
         """Fit the text space to the catalogue as it is; what it changes is every item's norm."""
         rows = np.flatnonzero(self.columns.has_vector)
-        self._refit_at = 2 * self._known if self._known < _SPACE_LAST else _NEVER
+        self._refit_at = 2 * self.encoded if self.encoded < _SPACE_LAST else _NEVER
         self.space = fitted(self.vectors(rows[:: len(rows) // _SPACE_ROWS + 1]))
         for start in range(0, len(rows), _SPACE_ROWS):
             block = rows[start : start + _SPACE_ROWS]

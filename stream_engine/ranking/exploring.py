@@ -17,7 +17,7 @@ from stream_engine.vectors import unit
 AT_ONCE = 4  # items: a click that comes meanwhile waits for a millisecond or two
 SHARE = 0.05  # of the time at most
 AGAIN = 1.0  # seconds until we look whether there are others
-GROWN = 0.95  # share of the catalogue that was there when it was asked about an item, from which that will do
+GROWN = 0.95  # share of the items with text that were there when it was asked about one, from which that will do
 
 
 def is_explored(view: ItemView, row: int) -> bool:
@@ -28,7 +28,7 @@ def is_explored(view: ItemView, row: int) -> bool:
 def _left(view: ItemView, rows: int | slice) -> Any:
     """Whether each of them has a text and was not asked about, or only in a catalogue that was much smaller."""
     columns = view.columns
-    return columns.has_vector[rows] & (columns.asked[rows] < GROWN * len(view))
+    return columns.has_vector[rows] & (columns.asked[rows] < GROWN * view.encoded)
 
 
 class Explorer:

@@ -37,10 +37,11 @@ def question_of(
     now: float,
     *,
     size: int,
+    space: int = 0,
     categories: Iterable[str] = (),
     exclude: Iterable[str] = (),
 ) -> Question:
-    """What to ask for this user; without a state, what to ask for anyone."""
+    """What to ask for this user; without a state, what to ask for anyone. Interests of another `space` do not count."""
     wanted = (size, tuple(categories), frozenset(exclude))
     if state is None:
         return Question(user_id, now, size=wanted[0], categories=wanted[1], exclude=wanted[2])
@@ -52,7 +53,7 @@ def question_of(
         times,
         tuple([code < AWAY for code in state.codes[::-1]]),
         np.frombuffer(state.left, "<u4"),
-        interest_vectors(state)[0],
+        interest_vectors(state, space)[0],
         state.interactions,
         not times or state.updated_at >= times[0] + 1,
         *wanted,

@@ -57,6 +57,7 @@ class ViewWriter:
             record = decode_record(value)
         except NewerVersion as newer:
             self.newer[item_id] = newer
+            self.foreign.discard(item_id)
             raise
         self.newer.pop(item_id, None)
         if record.vector is not None and record.fingerprint != self._view.fingerprint:

@@ -25,7 +25,9 @@ from stream_engine.streaming.guard import Stage
 from stream_engine.streaming.mending import Changelogs, Mended, Mender, Shown, nothing
 from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.past import KafkaPast
+from stream_engine.streaming.positions import Partition
 from stream_engine.streaming.publisher import KafkaPublisher
+from stream_engine.streaming.reencoding import Ours, Reencoding
 from stream_engine.streaming.sharing import Sharing
 from stream_engine.streaming.stages import (
     Catalogue,
@@ -114,7 +116,7 @@ def make_stages(
     """One stage for each topic that is consumed; `moved` is told of records that were sent on."""
     kafka, topics = settings.kafka, settings.topics
     interactions = interactions_topic(kafka.group)
-    limits = Limits(max_future=settings.stream.max_future, max_bytes=kafka.max_record_bytes)
+    limits = _limits(settings)
     placement = Placement(kafka.partitions, moved)
     clicks = Clicks(
         engine=parts.engine,
@@ -127,15 +129,6 @@ def make_stages(
         interactions=interactions,
         partitions=kafka.partitions,
         placement=placement,
-    )
-    catalogue = Catalogue(
-        view=parts.view,
-        encoder=parts.encoder,
-        limits=limits,
-        item_state=item_state_topic(kafka.group),
-        dead_letters=topics.dead_letters,
-        shared_index=parts.index if is_shared(settings) else None,
-        newer=parts.writer.newer,
     )
     statistics = Statistics(table=items, settings=settings.statistics, dead_letters=topics.dead_letters, cached={})
     erasing = Erasing(
@@ -170,9 +163,47 @@ def make_stages(
         topics.clicks: Stage("clicks", clicks.handle, turn=turn, linger=0.0, together=settings.stream.chunk),
         topics.users: Stage("users", control.handle, turn=turn, due=erasing.due),
         joins_topic(kafka.group): Stage("joins", joins.handle, turn=turn),
-        topics.items: Stage("items", catalogue.handle),
+        topics.items: Stage("items", _catalogue(settings, parts).handle),
         interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0),
     }
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(max_future=settings.stream.max_future, max_bytes=settings.kafka.max_record_bytes)
+
+
+def _catalogue(settings: Settings, parts: Parts) -> Catalogue:
+    return Catalogue(
+        view=parts.view,
+        encoder=parts.encoder,
+        limits=_limits(settings),
+        item_state=item_state_topic(settings.kafka.group),
+        dead_letters=settings.topics.dead_letters,
+        shared_index=parts.index if is_shared(settings) else None,
+        newer=parts.writer.newer,
+    )
+
+
+def make_reencoding(
+    settings: Settings,
+    parts: Parts,
+    turn: asyncio.Lock,
+    *,
+    owns: Callable[[int], bool],
+    next_of: Callable[[Partition], int | None],
+    may_write: Callable[[], None],
+) -> Reencoding:
+    """What makes vectors anew after a change of the model, in the turn of the items' stage."""
+    return Reencoding(
+        _catalogue(settings, parts),
+        parts.writer.foreign,
+        parts.past,
+        parts.publisher,
+        ours=Ours(settings.topics.items, settings.kafka.partitions, owns, next_of),
+        turn=turn,
+        may_write=may_write,
+        settled=parts.index.ensure,
+    )
 
 
 def make_menders(

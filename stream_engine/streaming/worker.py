@@ -26,7 +26,8 @@ from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.health import Health
 from stream_engine.streaming.lease import Lease
 from stream_engine.streaming.mending import Mender
-from stream_engine.streaming.parts import Parts, make_menders, make_stages, open_parts
+from stream_engine.streaming.parts import Parts, make_menders, make_reencoding, make_stages, open_parts
+from stream_engine.streaming.reencoding import Reencoding
 from stream_engine.streaming.table import BytesTable
 from stream_engine.streaming.watching import Watch
 
@@ -59,6 +60,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
         self._expiry: Expiry | None = None
+        self._reencoding: Reencoding | None = None
         self._watch: Watch | None = None
         self._menders: list[Mender] = []
 
@@ -105,8 +107,9 @@ class Worker:
                 self._start(guard.linger())
         for mender in self._menders:
             self._start(mender.run())
-        if self._expiry is not None:
-            self._start(self._expiry.run())
+        for each in (self._expiry, self._reencoding):
+            if each is not None:
+                self._start(each.run())
         await app.start()
         self._waiting_for = set()
         await self._until(app.wait_until_stopped())
@@ -148,6 +151,14 @@ class Worker:
             items=items,
             may_write=self._may_write,
             mended=self._count_mended,
+        )
+        self._reencoding = make_reencoding(
+            settings,
+            parts,
+            stages[settings.topics.items].turn,
+            owns=app.owns,
+            next_of=app.positions.next_of,
+            may_write=self._may_write,
         )
         if settings.users.expire_after:
             self._expiry = self._make_expiry(app, parts, users, stages[settings.topics.clicks].turn)

@@ -46,9 +46,12 @@ def next_offset(state: UserState, source: Source) -> int:
     return 0
 
 
-def interest_vectors(state: UserState) -> tuple[Matrix, NDArray[np.float32]]:
-    """Directions as unit rows (k, d) and lengths in clicks (k,), longest first; shape (0, 0) when there are none."""
-    if not state.interests:
+def interest_vectors(state: UserState, space: int | None = None) -> tuple[Matrix, NDArray[np.float32]]:
+    """Directions as unit rows (k, d) and lengths in clicks (k,), longest first; shape (0, 0) when there are none.
+
+    With `space`, those of another encoder are none.
+    """
+    if not state.interests or space not in (None, state.space):
         return np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
     ordered = sorted(state.interests, key=lambda interest: -interest.length)
     return directions(ordered), np.array([interest.length for interest in ordered], np.float32)

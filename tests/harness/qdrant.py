@@ -2,7 +2,9 @@
 
 # ruff: noqa: N802 (the names are the service definition's)
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import grpc
@@ -149,3 +151,35 @@ def query_request(query: Any) -> models.QueryRequest:
 
 def done() -> Any:
     return rpc.PointsOperationResponse(result=rpc.UpdateResult(status=rpc.UpdateStatus.Completed))
+
+
+class Qdrant:
+    """The stand-in server, on a loop of its own, for a worker that is a process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.server = self.run(self._made())
+        self.run(self.server.start())
+
+    @staticmethod
+    async def _made() -> LocalServer:
+        return LocalServer()
+
+    def run(self, answer: Coroutine[Any, Any, Any]) -> Any:
+        """What the coroutine returns."""
+        return asyncio.run_coroutine_threadsafe(answer, self._loop).result(30)
+
+    async def empty(self) -> None:
+        """Drop all there is."""
+        for collection in (await self.server.store.get_collections()).collections:
+            await self.server.store.delete_collection(collection.name)
+
+    def close(self) -> None:
+        """Stop it, and the loop."""
+        self.run(self.server.stop())
+        self.run(self.server.store.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()

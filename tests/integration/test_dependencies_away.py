@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 from harness.live import Live, engine, settings_on
-from harness.qdrant import LocalServer
+from harness.qdrant import Qdrant
 from harness.workers import WorkerProcess, wait_for
 
 from stream_engine.local.broker import Broker
@@ -29,38 +27,6 @@ TITLES = {f"{kind}-{number}": f"{kind} pot {number}" for kind in ("tea", "garden
 CLICKS = 10  # made while the index is away
 SLOW = 2.0  # seconds
 PATIENCE = 0.5  # seconds: `index.timeout`
-
-
-class Qdrant:
-    """The stand-in server, on a loop of its own, for a worker that is a process."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.server = self.run(self._made())
-        self.run(self.server.start())
-
-    @staticmethod
-    async def _made() -> LocalServer:
-        return LocalServer()
-
-    def run(self, answer: Coroutine[Any, Any, Any]) -> Any:
-        """What the coroutine returns."""
-        return asyncio.run_coroutine_threadsafe(answer, self._loop).result(30)
-
-    async def empty(self) -> None:
-        """Drop all there is."""
-        for collection in (await self.server.store.get_collections()).collections:
-            await self.server.store.delete_collection(collection.name)
-
-    def close(self) -> None:
-        """Stop it, and the loop."""
-        self.run(self.server.stop())
-        self.run(self.server.store.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
 
 
 @pytest.fixture(scope="module")

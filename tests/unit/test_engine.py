@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from stream_engine.encoder.hashed import HashedEncoder
@@ -15,6 +16,7 @@ from stream_engine.items.updates import ItemUpdate
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings
+from stream_engine.users import advance, space_of
 from stream_engine.vectors import Matrix
 
 TITLES = ["red tea pot", "green tea pot", "blue tea pot", "garden chair", "garden table", "garden bench"]
@@ -167,3 +169,17 @@ async def test_the_callers_rules_hold() -> None:
     world = await World().stock()
     listed = await world.engine.recommend("u", None, 5.0, size=2, categories=("garden",), exclude=("i3",))
     assert {item.item_id for item in listed.items} == {"i4", "i5"}
+
+
+@pytest.mark.parametrize("dimensions", [32, 64])
+async def test_interests_of_another_model_are_compared_with_nothing(dimensions: int) -> None:
+    world = await World().stock()
+    theirs = np.ones(dimensions, np.float32)
+    before = advance(None, click("u", "i9", 0), theirs, UserSettings(), space=space_of("another"))
+    assert before.interests
+    found = await world.engine.proposed("u", before, 1_001.0)
+    assert not found.taste.question.interests.size
+    world.states["u"] = before
+    outcome = await world.click(click("u", "without text", 1))
+    assert outcome.users[0].recommendation.interactions == 2
+    assert len(ids(outcome)) == 5

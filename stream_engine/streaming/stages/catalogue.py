@@ -38,16 +38,31 @@ class Catalogue:
         for record, said in good:
             if not (_announced(record) and (said.item_id in last or self._is_known(said.item_id))):
                 last[said.item_id] = record, said
-        live = {item_id: pair for item_id, pair in last.items() if isinstance(pair[1], Item)}
-        self._refuse_newer(live)
-        made = await self._records([(record, said) for record, said in live.values() if isinstance(said, Item)])
+        live = {item_id: (record, said) for item_id, (record, said) in last.items() if isinstance(said, Item)}
+        effects += await self._published(live)
         gone = [item_id for item_id in last if item_id not in live]
         if self.shared_index is not None:
-            await self.shared_index.upsert(points(made))
             await self.shared_index.delete(gone)
-        effects += [Outgoing(self.item_state, each.item_id.encode(), encode_record(each)) for each in made]
         effects += [Outgoing(self.item_state, item_id.encode(), None) for item_id in gone]
         return effects
+
+    async def again(self, records: Sequence[Record]) -> list[Outgoing]:
+        """The view records of items that are known already, as all that was said of them has it: handled before."""
+        good, _ = decoded(records, decode_item, limits=self.limits, dead_letters=self.dead_letters, stage="items")
+        last: dict[str, tuple[Record, Item]] = {}
+        for record, said in good:
+            if isinstance(said, ItemDeleted):
+                last.pop(said.item_id, None)
+            elif not (_announced(record) and said.item_id in last):
+                last[said.item_id] = record, said
+        return await self._published(last)
+
+    async def _published(self, items: Mapping[str, tuple[Record, Item]]) -> list[Outgoing]:
+        self._refuse_newer(items)
+        made = await self._records(list(items.values()))
+        if self.shared_index is not None:
+            await self.shared_index.upsert(points(made))
+        return [Outgoing(self.item_state, each.item_id.encode(), encode_record(each)) for each in made]
 
     async def _records(self, items: Sequence[tuple[Record, Item]]) -> list[CatalogueRecord]:
         with_text = [item.item_id for _, item in items if item.text]
