@@ -36,6 +36,7 @@ from stream_engine.streaming.stages import (
     Erasing,
     Joins,
     ListsAgain,
+    Ordering,
     Placement,
     StateTable,
     Statistics,
@@ -131,15 +132,14 @@ def make_stages(
         placement=placement,
     )
     statistics = Statistics(table=items, settings=settings.statistics, dead_letters=topics.dead_letters, cached={})
+    ordering = Ordering(parts.past, clicks=topics.clicks, joins=joins_topic(kafka.group))
     erasing = Erasing(
         engine=parts.engine,
         users=users,
-        past=parts.past,
+        ordering=ordering,
         limits=limits,
         settings=settings.users,
         clock=time.time,
-        clicks=topics.clicks,
-        joins=joins_topic(kafka.group),
         recommendations=topics.recommendations,
     )
     control = Control(
@@ -161,7 +161,7 @@ def make_stages(
     turn = asyncio.Lock()  # of those who write the users' table
     return {
         topics.clicks: Stage("clicks", clicks.handle, turn=turn, linger=0.0, together=settings.stream.chunk),
-        topics.users: Stage("users", control.handle, turn=turn, due=erasing.due),
+        topics.users: Stage("users", control.handle, turn=turn, due=ordering.due),
         joins_topic(kafka.group): Stage("joins", joins.handle, turn=turn),
         topics.items: Stage("items", _catalogue(settings, parts).handle),
         interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0),

@@ -19,7 +19,7 @@ from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings
 from stream_engine.streaming.feed import ViewWriter
 from stream_engine.streaming.publisher import Outgoing
-from stream_engine.streaming.stages import Catalogue, Clicks, Control, Erasing, FakeTable, Joins, Statistics
+from stream_engine.streaming.stages import Catalogue, Clicks, Control, Erasing, FakeTable, Joins, Ordering, Statistics
 
 PARTITIONS = 4
 NOW = 1_700_000_000.0
@@ -90,15 +90,14 @@ class Stages:
         )
         self.statistics = Statistics(table=self.items, settings=StatisticsSettings(), dead_letters="dead", cached={})
         self.past = FakePast()
+        self.ordering = Ordering(self.past, clicks="clicks", joins="joins")
         self.erasing = Erasing(
             engine=engine,
             users=self.users,
-            past=self.past,
+            ordering=self.ordering,
             limits=limits,
             settings=UserSettings(),
             clock=lambda: NOW,
-            clicks="clicks",
-            joins="joins",
             recommendations="recommendations",
         )
         self.control = Control(

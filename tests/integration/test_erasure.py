@@ -1,4 +1,4 @@
-"""Erasing on a running engine, a backlog of clicks before it and a crash after it; about 15 s."""
+"""Erasing and merging on a running engine, a backlog of clicks before and a crash after; about 15 s."""
 
 from __future__ import annotations
 
@@ -38,17 +38,20 @@ def test_nothing_is_left_and_who_came_back_keeps_what_came_after(broker: Broker,
     worker = WorkerProcess(tmp_path, settings)
     with closing(Live(settings, [worker])) as live:
         live.items(ITEMS)
-        for user in ("gone-user", "back-user"):
+        for user in ("gone-user", "back-user", "anonymous-user"):
             live.click(user, *(f"tea-{number % 20}" for number in range(BACKLOG)))
         time.sleep(0.01)  # stamps are in milliseconds
         for user in ("gone-user", "back-user"):
             live.send(live.topics.users, user, None)
+        merge = {"user_id": "anonymous-user", "merge_into": "known-user"}
+        live.send(live.topics.users, "anonymous-user", merge)
         time.sleep(0.01)
         live.click("back-user", "tea-3", "tea-4", "tea-5")
         try:
             worker.start()
             wait_for(lambda: is_erased(live, "gone-user"), "the tombstones")
             wait_for(lambda: live.answers.interactions("back-user") == 3, "the list of who came back")
+            wait_for(lambda: live.answers.interactions("known-user") == BACKLOG, "what was done before the merge")
             worker.signal(signal.SIGKILL)
             worker.wait()
             worker.start()

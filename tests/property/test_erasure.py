@@ -61,7 +61,7 @@ class Worker:
         if not left:
             return False
         if topic == "users":
-            places = await self.stages.erasing.due(left[:1])
+            places = await self.stages.ordering.due(left[:1])
             if any(self.done.get(other, 0) < place for (other, _), place in places.items()):
                 return False
         stage = self.stages.clicks if topic == "clicks" else self.stages.control

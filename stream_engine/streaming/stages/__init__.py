@@ -4,8 +4,9 @@ from stream_engine.streaming.stages.again import ListsAgain
 from stream_engine.streaming.stages.catalogue import ANNOUNCED, Catalogue, points
 from stream_engine.streaming.stages.clicks import Clicks
 from stream_engine.streaming.stages.control import Control
-from stream_engine.streaming.stages.erasing import Erasing, Past
+from stream_engine.streaming.stages.erasing import Erasing
 from stream_engine.streaming.stages.joins import Joins
+from stream_engine.streaming.stages.ordering import Ordering, Past
 from stream_engine.streaming.stages.placing import Placement
 from stream_engine.streaming.stages.statistics import Statistics
 from stream_engine.streaming.stages.tables import FakeTable, StateTable
@@ -19,6 +20,7 @@ __all__ = [
     "FakeTable",
     "Joins",
     "ListsAgain",
+    "Ordering",
     "Past",
     "Placement",
     "StateTable",

@@ -83,7 +83,7 @@ async def test_an_erased_account_has_only_what_joined_since(late: bool) -> None:
     erasure = at(20, record(9, None, key=b"ann", topic="users"))
     before, since = await joined(stages, 0, visitor="v", at_ms=10), await joined(stages, 1, visitor="w", at_ms=30)
     await stages.joins.handle([before, since] if late else [before])
-    assert await stages.erasing.due([erasure]) == {("clicks", 0): 0, ("joins", 0): 1}
+    assert await stages.ordering.due([erasure]) == {("clicks", 0): 0, ("joins", 0): 1}
     await stages.control.handle([erasure])
     await stages.joins.handle([since])
     await stages.control.handle([erasure])  # delivered again
