@@ -12,6 +12,7 @@ from pathlib import Path
 from stream_engine.encoder.fetch import fetch
 from stream_engine.encoder.load import HASHED, model_directory
 from stream_engine.errors import BadConfiguration
+from stream_engine.folders import make_private
 from stream_engine.local.broker import Broker
 from stream_engine.local.jars import ensure_jars, java
 from stream_engine.local.ports import free_port
@@ -100,7 +101,7 @@ def ensure_model(encoder: EncoderSettings, *, report: Report) -> None:
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
     """Hold a data folder; BadConfiguration when another process holds it. It goes with the process."""
-    folder.mkdir(0o700, parents=True, exist_ok=True)
+    make_private(folder)
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits
 
-from stream_engine import logs
+from stream_engine import folders, logs
 from stream_engine.errors import BadConfiguration, NewerVersion
 from stream_engine.metrics import Metrics
 from stream_engine.settings import Settings
@@ -69,10 +69,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._stop.set)
-        self._settings.stream.data_dir.mkdir(0o700, parents=True, exist_ok=True)
+        folders.make_private(self._settings.stream.data_dir)
         health = Health(self._metrics, self._missing, self._degraded)
         await health.start("127.0.0.1", self._settings.stream.metrics_port)
-        (self._settings.stream.data_dir / "health.port").write_text(str(health.port))
+        folders.note(self._settings.stream.data_dir / "health.port", str(health.port))
         try:
             await self._serve()
         except BadConfiguration:
