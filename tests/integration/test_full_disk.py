@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
+from io import FileIO
 from itertools import count
 from pathlib import Path
 
@@ -77,10 +79,9 @@ def test_a_disk_that_fills_up_and_is_cleared(broker: Broker, tiny_model: Path, d
         wait_for(lambda: worker.get("/ready") == (200, "ready, without index\n"), "the worker to miss its index")
         for _ in range(10):
             assert degraded(live, clicks) == ["index"]
-        live.items(
-            {f"later-{number}": f"thing number later {number}" for number in range(100)}
-        )  # the cache has no room
-        live.until_known([f"later-{number}" for number in range(100)])
+        later = {f"later-{number}": f"thing number later {number}" for number in range(100)}
+        live.items(later)  # the encoder's cache has no room for them
+        live.until_known(later)
 
         filler.unlink()
         wait_for(lambda: worker.get("/ready") == (200, "ready\n"), "the index to be back", 60)
@@ -99,9 +100,7 @@ def test_a_disk_that_fills_up_and_is_cleared(broker: Broker, tiny_model: Path, d
         assert live.letters() == []
 
 
-def test_a_folder_on_a_disk_that_is_read_only_is_refused(
-    broker: Broker, prefix: str, disk: Path, tmp_path: Path
-) -> None:
+def test_a_read_only_folder_is_refused(broker: Broker, prefix: str, disk: Path, tmp_path: Path) -> None:
     settings = settings_on(broker.bootstrap, prefix)
     create_or_verify(settings)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
