@@ -1,42 +1,26 @@
-"""The one place that handles failure: refuse the event, hold for a dependency, isolate our own bug."""
+"""The one place that decides what is applied when: in order, gathered, handled ahead, finished or given up."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-import traceback
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from stream_engine.codec import dead_letter_headers
-from stream_engine.codec.dead_letters import NAMES as HEADERS
-from stream_engine.errors import NewerVersion, StreamEngineError, Unavailable
-from stream_engine.events import DeadLetter
+from stream_engine.errors import NewerVersion, Unavailable
 from stream_engine.metrics import Metrics
-from stream_engine.streaming.chunks import Chunk, Record, source_of
+from stream_engine.streaming.attempts import Abandoned, Attempts, Handle, raised
+from stream_engine.streaming.chunks import Chunk, Record
 from stream_engine.streaming.positions import Partition, Positions
-from stream_engine.streaming.publisher import Outgoing, Publisher, Refused
+from stream_engine.streaming.publisher import Outgoing, Publisher
 
-log = logging.getLogger(__name__)
-Handle = Callable[[Sequence[Record]], Awaitable[list[Outgoing]]]
 Due = Callable[[Sequence[Record]], Awaitable[Mapping[Partition, int]]]
 
 GATHER_AT_MOST = 200  # chunks: a backlog is applied in pieces
 LOOK_EVERY = 0.02  # seconds
-CLIPPED = 1_000  # bytes that are kept of a record too large for the dead letters
-
-
-class Abandoned(StreamEngineError):
-    """The chunk in hand was given up for a rebalance or a stop; its records will be read again."""
-
-
-def raised(error: NewerVersion) -> NoReturn:
-    """What to do about a later version where nobody says: let whoever runs the guard see it."""
-    raise error
+PIECES = 8  # of a turn: others who write the same table want theirs
+HEAD_START = 0.002  # seconds until a piece has left for the broker, which works on it while we handle the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +29,8 @@ class Stage:
 
     `forget` drops what it remembers beyond its table, before partitions move; stages of one table share a `turn`. With
     `linger` (seconds) chunks are gathered for so long, and while others are being applied, and handled together, about
-    `together` records at a time. `due` says which other partitions must be done up to where before a chunk is taken.
+    `together` records at a time; with `ahead`, they are handled while those before are on their way to the broker.
+    `due` says which other partitions must be done up to where before a chunk is taken.
     """
 
     name: str
@@ -54,7 +39,16 @@ class Stage:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     linger: float | None = None
     together: int = 1 << 30
+    ahead: bool = False
     due: Due | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A piece on its way to the broker."""
+
+    chunks: Sequence[Chunk]
+    arriving: asyncio.Task[None]
 
 
 class Guard:
@@ -74,17 +68,29 @@ class Guard:
     ) -> None:
         self._stage = stage
         self._positions = positions
-        self._publisher = publisher
-        self._dead_letters = dead_letters
-        self._may_write = may_write
         self._metrics = metrics
-        self._outdated = outdated
-        self._max_pause = max_pause
-        self._give_up = asyncio.Event()
+        self._attempts = Attempts(
+            stage.name,
+            stage.handle,
+            publisher=publisher,
+            dead_letters=dead_letters,
+            may_write=may_write,
+            metrics=metrics,
+            outdated=outdated,
+            max_pause=max_pause,
+        )
         self._gathered: list[Chunk] = []
         self._arrived = asyncio.Event()
-        self._handling: asyncio.Future[list[Outgoing]] | None = None
-        self.holding: frozenset[str] = frozenset()
+
+    @property
+    def holding(self) -> frozenset[str]:
+        """The dependencies that are waited for."""
+        return self._attempts.holding
+
+    @property
+    def lingers(self) -> bool:
+        """Whether chunks wait for others, so that somebody must run `linger`."""
+        return self._stage.linger is not None
 
     async def run(self, chunk: Chunk) -> bool:
         """Accept and apply the chunk; False if what comes before it must be handed over again."""
@@ -102,12 +108,11 @@ class Guard:
 
     async def _wait_until_due(self, chunk: Chunk, due: Due) -> None:
         """Return when what must be done before is, or the chunk is void; nothing is in hand meanwhile."""
-        for pause in _pauses(self._max_pause):
+        for pause in self._attempts.pauses():
             try:
                 places = await due(chunk.records)
             except Unavailable as away:
-                log.warning("hold", extra={"dependency": away.dependency, "reason": away.reason, "pause": pause})
-                self.holding |= {away.dependency}
+                self._attempts.note_away(away, pause)
                 await asyncio.sleep(pause)
             else:
                 break
@@ -121,17 +126,6 @@ class Guard:
         stands = {partition: self._positions.next_of(partition) for partition in places}
         return any(at is not None and at < places[partition] for partition, at in stands.items())
 
-    @property
-    def lingers(self) -> bool:
-        """Whether chunks wait for others, so that somebody must run `linger`."""
-        return self._stage.linger is not None
-
-    async def flush(self) -> None:
-        """Apply what is gathered."""
-        while self._gathered:
-            async with self._stage.turn:
-                await self._flush(self._taken())
-
     async def linger(self) -> None:
         """Flush what has arrived `linger` seconds after the first of it, for ever."""
         while True:
@@ -139,6 +133,48 @@ class Guard:
             self._arrived.clear()
             await asyncio.sleep(self._stage.linger or 0.0)
             await self.flush()
+
+    async def flush(self) -> None:
+        """Apply what is gathered."""
+        while self._gathered:
+            async with self._stage.turn:
+                await self._take_turn()
+
+    async def finish(self) -> None:
+        """Return when no chunk is in hand: what is not on its way to the broker yet is given up."""
+        self._attempts.give_up()
+        self._gathered.clear()
+        async with self._stage.turn:
+            self._stage.forget()
+            self._attempts.go_on()
+
+    async def _take_turn(self) -> None:
+        """Apply piece after piece, each handled while the one before is on its way; at the end, all have arrived.
+
+        A piece handled ahead of one that then failed is handled again after it, as if it had been delivered twice.
+        """
+        sent: _Sent | None = None
+        try:
+            for _ in range(PIECES if self._stage.ahead else 1):
+                await self._wait_for_more(sent)
+                if not (chunks := self._taken()):
+                    break
+                sent = await self._follow(sent, chunks)
+            await self._has_arrived(sent)
+        finally:
+            if sent is not None:
+                sent.arriving.cancel()
+
+    async def _wait_for_more(self, sent: _Sent | None) -> None:
+        """Return when there is more to handle, or nothing on its way any more."""
+        if sent is None:
+            return
+        await asyncio.wait([sent.arriving], timeout=HEAD_START)
+        while not (self._gathered or sent.arriving.done()):
+            self._arrived.clear()
+            arrival = asyncio.ensure_future(self._arrived.wait())
+            await asyncio.wait([sent.arriving, arrival], return_when=asyncio.FIRST_COMPLETED)
+            arrival.cancel()
 
     def _taken(self) -> list[Chunk]:
         """The first of what is gathered: whole chunks, until they hold as many records as are handled together."""
@@ -149,131 +185,58 @@ class Guard:
         chunks, self._gathered = self._gathered[:taken], self._gathered[taken:]
         return [chunk for chunk in chunks if self._positions.is_current(chunk.span)]
 
-    async def _flush(self, chunks: Sequence[Chunk]) -> None:
-        if not chunks:
-            return
+    async def _follow(self, sent: _Sent | None, chunks: Sequence[Chunk]) -> _Sent | None:
+        """Handle a piece and send it once the one before has arrived; where either fails, that one first, then this."""
         began = time.perf_counter()
         try:
-            await self._apply([record for chunk in chunks for record in chunk.records])
+            effects = await self._attempts.handled(_records(chunks))
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it has its turn
+            await self._has_arrived(sent)
+            await self._insist(chunks, failure)
+            return None
+        if not await self._has_arrived(sent):
+            await self._insist(chunks)
+            return None
+        return _Sent(chunks, asyncio.ensure_future(self._send(chunks, effects, began)))
+
+    async def _send(self, chunks: Sequence[Chunk], effects: Sequence[Outgoing], began: float) -> None:
+        await self._attempts.publish(effects)
+        self._done(chunks, began)
+
+    async def _has_arrived(self, sent: _Sent | None) -> bool:
+        """Return when the piece has arrived; False if it took more than one attempt."""
+        if sent is None:
+            return True
+        try:
+            await sent.arriving
+        except Exception as failure:  # noqa: BLE001 - as above
+            await self._insist(sent.chunks, failure)
+            return False
+        return True
+
+    async def _insist(self, chunks: Sequence[Chunk], failure: Exception | None = None) -> None:
+        """Apply a piece, however often it has to be tried after this failure."""
+        began = time.perf_counter()
+        try:
+            await self._attempts.apply(_records(chunks), failure)
         except Abandoned:
             for chunk in chunks:
                 self._positions.give_up(chunk.span)
             return
+        self._done(chunks, began)
+
+    def _done(self, chunks: Sequence[Chunk], began: float) -> None:
+        """Move on, and say how long it took."""
         for chunk in chunks:
             self._positions.done(chunk.span)
-        self._measure(chunks, time.perf_counter() - began)
-
-    async def finish(self) -> None:
-        """Return when no chunk is in hand: what is not on its way to the broker yet is given up."""
-        self._give_up.set()
-        self._gathered.clear()
-        if self._handling is not None:
-            self._handling.cancel()
-        async with self._stage.turn:
-            self._stage.forget()
-            self._give_up.clear()
-
-    def _measure(self, chunks: Sequence[Chunk], seconds: float) -> None:
         records = sum(len(chunk.records) for chunk in chunks)
         self._metrics.records.labels(self._stage.name).inc(records)
         self._metrics.chunk_records.labels(self._stage.name).observe(records)
-        self._metrics.chunk_seconds.labels(self._stage.name).observe(seconds)
+        self._metrics.chunk_seconds.labels(self._stage.name).observe(time.perf_counter() - began)
         for chunk in chunks:
             waited = time.time() - chunk.records[0].timestamp / 1000
             self._metrics.latency.labels(self._stage.name).observe(max(0.0, waited))
 
-    async def _apply(self, records: Sequence[Record]) -> None:
-        """A chunk that fails is applied record by record; the record that still fails is refused."""
-        try:
-            await self._carry_out(records, self._stage.handle)
-        except Abandoned:
-            raise
-        except NewerVersion as newer:  # another worker can read it: it is no fault of the record
-            self._outdated(newer.on(records[0].topic))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
-            if len(records) == 1:
-                await self._refuse(records[0], error)
-                return
-            for record in records:
-                await self._apply([record])
 
-    async def _carry_out(self, records: Sequence[Record], handle: Handle) -> None:
-        """Handle and publish, as often as it takes while a dependency is away."""
-        for pause in _pauses(self._max_pause):
-            try:
-                effects = await self._handled(records, handle)
-                self._may_write()
-                await self._publisher.publish(effects)
-            except Unavailable as away:
-                await self._hold(away, pause)
-            else:
-                self._count(effects)
-                self.holding = frozenset()
-                return
-
-    async def _refuse(self, record: Record, error: Exception) -> None:
-        log.error("failure", exc_info=error, extra={"source": source_of(record)})
-        self._metrics.failures.labels(type(error).__name__).inc()
-        letter = dead_letter(record, error, topic=self._dead_letters, stage=self._stage.name)
-        for smaller in (letter, letter._replace(timestamp_ms=None), _clipped(letter)):
-            with suppress(Refused):  # its time, or its size
-                return await self._carry_out([record], _always(smaller))
-        raise Refused(self._dead_letters)
-
-    async def _handled(self, records: Sequence[Record], handle: Handle) -> list[Outgoing]:
-        if self._give_up.is_set():
-            raise Abandoned(self._stage.name)
-        self._handling = asyncio.ensure_future(handle(records))
-        try:
-            return await self._handling
-        except asyncio.CancelledError:
-            if self._give_up.is_set():
-                raise Abandoned(self._stage.name) from None
-            raise
-        finally:
-            self._handling = None
-
-    async def _hold(self, away: Unavailable, pause: float) -> None:
-        log.warning("hold", extra={"dependency": away.dependency, "reason": away.reason, "pause": pause})
-        self.holding |= {away.dependency}
-        self._metrics.holds.labels(away.dependency).inc()
-        try:
-            async with asyncio.timeout(pause):
-                await self._give_up.wait()
-        except TimeoutError:
-            return
-        raise Abandoned(away.dependency)
-
-    def _count(self, effects: Sequence[Outgoing]) -> None:
-        for topic, count in Counter(effect.topic for effect in effects).items():
-            self._metrics.published.labels(topic).inc(count)
-            if topic == self._dead_letters:
-                self._metrics.dead_letters.labels(self._stage.name).inc(count)
-
-
-def dead_letter(record: Record, error: Exception, *, topic: str, stage: str) -> Outgoing:
-    """The record as received, with headers that say where and why it was refused."""
-    message = str(error) if isinstance(error, StreamEngineError) else "".join(traceback.format_exception(error))[-900:]
-    headers = tuple(record.headers or ())
-    letter = DeadLetter(record.key, record.value, headers, source_of(record), stage, type(error).__name__, message)
-    return Outgoing(topic, record.key, record.value, dead_letter_headers(letter), None, record.timestamp)
-
-
-def _clipped(letter: Outgoing) -> Outgoing:
-    """A letter the broker takes for certain: the beginning of what was received, and our own headers."""
-    key, value = letter.key and letter.key[:CLIPPED], letter.value and letter.value[:CLIPPED]
-    return letter._replace(key=key, value=value, headers=letter.headers[-len(HEADERS) :], timestamp_ms=None)
-
-
-def _always(letter: Outgoing) -> Handle:
-    async def handle(_: Sequence[Record]) -> list[Outgoing]:
-        return [letter]
-
-    return handle
-
-
-def _pauses(longest: float) -> Iterator[float]:
-    pause = 0.05
-    while True:
-        yield pause
-        pause = min(2 * pause, longest)
+def _records(chunks: Sequence[Chunk]) -> list[Record]:
+    return [record for chunk in chunks for record in chunk.records]

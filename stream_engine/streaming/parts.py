@@ -160,7 +160,9 @@ def make_stages(
     )
     turn = asyncio.Lock()  # of those who write the users' table
     return {
-        topics.clicks: Stage("clicks", clicks.handle, turn=turn, linger=0.0, together=settings.stream.chunk),
+        topics.clicks: Stage(
+            "clicks", clicks.handle, turn=turn, linger=0.0, together=settings.stream.chunk, ahead=True
+        ),
         topics.users: Stage("users", control.handle, turn=turn, due=ordering.due),
         joins_topic(kafka.group): Stage("joins", joins.handle, turn=turn),
         topics.items: Stage("items", _catalogue(settings, parts).handle),

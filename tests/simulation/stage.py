@@ -150,7 +150,7 @@ def clicks_stage(store: Store, clock: Clock, log: Callable[[int], Sequence[Recor
                 effects += await stage.handle(list(group))
         return effects
 
-    return Stage("clicks", handle)
+    return Stage("clicks", handle, linger=0.0, together=1, ahead=True)
 
 
 def _erased(store: Store, erasure: Record, log: Sequence[Record]) -> list[Outgoing]:

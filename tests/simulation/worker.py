@@ -86,7 +86,8 @@ class Worker:
     def start(self) -> None:
         """As `Worker._serve` does."""
         self._lease = Lease(limit=SESSION / 2, noted=self._clock.now)
-        for work in (self._note_lease, self._commits, self._app.recovery, self._agent, self._drain, self._mend):
+        consuming = (self._app.recovery, self._agent, self._guard.linger, self._drain)
+        for work in (self._note_lease, self._commits, *consuming, self._mend):
             self.main.create_task(self._or_leave(work))
         self._thread.start()
 

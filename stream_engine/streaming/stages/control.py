@@ -9,7 +9,7 @@ from stream_engine.codec import Limits, decode_user_control
 from stream_engine.errors import PoisonEvent
 from stream_engine.events import UserControl
 from stream_engine.streaming.chunks import Record
-from stream_engine.streaming.guard import dead_letter
+from stream_engine.streaming.letters import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.decoding import decoded
 from stream_engine.streaming.stages.erasing import Erasing

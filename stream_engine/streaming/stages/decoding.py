@@ -8,7 +8,7 @@ from typing import TypeVar
 from stream_engine.codec import Limits
 from stream_engine.errors import PoisonEvent
 from stream_engine.streaming.chunks import Record
-from stream_engine.streaming.guard import dead_letter
+from stream_engine.streaming.letters import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 
 T = TypeVar("T")

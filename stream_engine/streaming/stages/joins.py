@@ -14,7 +14,7 @@ from stream_engine.errors import PoisonEvent
 from stream_engine.events import Recommendation, Source, Trigger
 from stream_engine.settings import UserSettings
 from stream_engine.streaming.chunks import Record, source_of
-from stream_engine.streaming.guard import dead_letter
+from stream_engine.streaming.letters import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.tables import StateTable
 from stream_engine.users import BadState, UserState, decode_state, encode_state, merge

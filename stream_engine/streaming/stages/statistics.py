@@ -12,7 +12,7 @@ from stream_engine.items.statistics import ItemStatistics, decode_statistics, en
 from stream_engine.items.updates import decode_updates
 from stream_engine.settings import StatisticsSettings
 from stream_engine.streaming.chunks import Record
-from stream_engine.streaming.guard import dead_letter
+from stream_engine.streaming.letters import dead_letter
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.tables import StateTable
 

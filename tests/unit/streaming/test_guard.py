@@ -3,91 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from harness.records import FakeRecord, chunk, record, started
-from prometheus_client import CollectorRegistry
+from harness.guarded import World, echo, eventually, numbered, running, yielded
+from harness.records import FakeRecord, chunk
 
 from stream_engine.codec import decode_dead_letter
 from stream_engine.errors import NewerVersion, Unavailable
 from stream_engine.events import Source
-from stream_engine.metrics import Metrics
 from stream_engine.streaming import guard as guards
-from stream_engine.streaming.guard import Guard, Stage
-from stream_engine.streaming.positions import Positions
+from stream_engine.streaming.guard import Stage
 from stream_engine.streaming.publisher import FakePublisher, Outgoing, Refused
 
 P = ("clicks", 0)
-
-
-async def echo(records: Sequence[FakeRecord]) -> list[Outgoing]:
-    return [Outgoing("out", each.key, each.value) for each in records]
-
-
-class World:
-    """A guard with everything around it in view."""
-
-    def __init__(self, handle: Any = echo, *, publisher: Any = None, partitions: Sequence[int] = (0,), **options: Any):
-        self.positions: Positions = started(*partitions)
-        self.publisher = publisher or FakePublisher()
-        self.metrics = Metrics(CollectorRegistry())
-        self.stage = (
-            handle if isinstance(handle, Stage) else Stage("clicks", handle, linger=options.pop("linger", None))
-        )
-        self.guard = Guard(
-            self.stage,
-            positions=self.positions,
-            publisher=self.publisher,
-            dead_letters="dead",
-            may_write=options.pop("may_write", lambda: None),
-            metrics=self.metrics,
-            max_pause=options.pop("max_pause", 0.05),
-            **options,
-        )
-
-    async def run(self, *records: FakeRecord) -> bool:
-        return await self.guard.run(chunk(self.positions, records))
-
-    @property
-    def out(self) -> list[bytes | None]:
-        return [each.value for each in self.publisher.published if each.topic == "out"]
-
-    @property
-    def letters(self) -> list[Outgoing]:
-        return [each for each in self.publisher.published if each.topic == "dead"]
-
-    def counted(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(f"stream_engine_{name}", labels) or 0.0
-
-
-def numbered(*offsets: int, partition: int = 0) -> list[FakeRecord]:
-    return [record(offset, str(offset).encode(), partition=partition) for offset in offsets]
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nothing to wait on
-            await asyncio.sleep(0.001)
-
-
-async def yielded() -> None:
-    """Every task that can go on has gone on."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def running(coroutine: Any) -> AsyncIterator[asyncio.Task[Any]]:
-    task = asyncio.ensure_future(coroutine)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_handled_then_allowed_then_published_then_done() -> None:
@@ -108,12 +38,16 @@ async def test_handled_then_allowed_then_published_then_done() -> None:
     assert world.counted("records_total", topic="clicks") == 2
 
 
+class Left(BaseException):
+    """The process is gone."""
+
+
 async def test_nothing_is_published_without_the_lease() -> None:
     def refuse() -> None:
-        raise SystemExit
+        raise Left
 
     world = World(may_write=refuse)
-    with pytest.raises(SystemExit):
+    with pytest.raises(Left):
         await world.run(*numbered(0))
     assert world.publisher.published == []
     assert world.positions.next_of(P) == 0
@@ -380,9 +314,6 @@ async def test_stages_of_one_table_take_turns() -> None:
 
 
 async def test_what_a_later_version_wrote_ends_the_worker_and_no_record_is_refused() -> None:
-    class Left(BaseException):
-        """The process is gone."""
-
     told = []
 
     def leave(newer: NewerVersion) -> Any:
