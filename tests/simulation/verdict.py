@@ -30,11 +30,17 @@ class Witness:
     sent: list[Sent] = field(default_factory=list)
     written: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
+    erased: dict[str, int] = field(default_factory=dict)  # by user: an erasure that was sent before a tombstone came
     wrong: list[str] = field(default_factory=list)
 
     def on_record(self, record: Record) -> None:
-        """Note which clicks a state or a list reflects."""
-        if record.topic == CHANGELOG and record.value is not None:
+        """Note which clicks a state or a list reflects, and who is erased (what is handled again then shows none)."""
+        if record.topic == CHANGELOG and record.value is None:
+            user = (record.key or b"").decode()
+            self.erased[user] = max(
+                (each.offset for each in self.sent if each.user == user and not each.item), default=-1
+            )
+        elif record.topic == CHANGELOG and record.value is not None:
             self.written.update(decode_state(record.value).items)
         elif record.topic == LISTS and record.value is not None:
             self.listed.update(item.item_id for item in decode_recommendation(record.value).items)
@@ -42,7 +48,7 @@ class Witness:
     def on_commit(self, partition: int, offset: int) -> None:
         """Look whether everything before the offset was done."""
         done = [click for click in self.sent if click.partition == partition and click.offset < offset]
-        erased = {click.user: click.offset for click in done if not click.item}  # the last time
+        erased = {click.user: click.offset for click in done if not click.item} | self.erased  # the last time
         for click in done:
             if click.offset > erased.get(click.user, -1):
                 if click.item not in self.written:
