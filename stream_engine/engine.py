@@ -91,7 +91,8 @@ class Engine:
         self._ranking = ranking
         self._pipeline = Pipeline(view, ranker, ranking)
         self._sampler = Sampler(ranking.seed, per_second=ranking.lessons)
-        self._space = space_of(encoder.fingerprint)
+        self._fingerprint = encoder.fingerprint
+        self._space = space_of(self._fingerprint)
 
     @property
     def quality(self) -> Quality:
@@ -256,7 +257,7 @@ class Engine:
             generated_at=now,
             trigger=Trigger(event_id, source.topic, source.partition, source.offset),
             interactions=question.interactions,
-            model=Models(self._encoder.fingerprint, self._ranker.version),
+            model=Models(self._fingerprint, self._ranker.version),
             degraded=degraded,
             items=self._pipeline.made(found),
         )

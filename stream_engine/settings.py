@@ -154,7 +154,7 @@ class RankingSettings(Group):
     candidates: int = Field(60, ge=1, le=1_000, description="items asked of the index, per interest")
     diversity: float = Field(0.15, ge=0, le=1)
     explore: int = Field(0, ge=0, le=200, description="place kept for an item nobody clicked yet; 0: none")
-    lessons: float = Field(40.0, gt=0, description="clicks a second that the ranker learns from, at most")
+    lessons: float = Field(20.0, gt=0, description="clicks a second that the ranker learns from, at most")
     without: tuple[str, ...] = Field((), description="sources, features, `hidden`, `replay`, `facts` to leave out")
     seed: int = 7
 

@@ -21,8 +21,8 @@ from stream_engine.users import last_active
 
 log = logging.getLogger(__name__)
 EVERY = 1.0  # seconds
-LOOKED_AT = 400  # users each time: a millisecond or two; a million are looked at within the hour
-EXPIRED = 200  # at most, of these
+LOOKED_AT = 100  # users each time: half a millisecond; a million are looked at within three hours
+EXPIRED = 50  # at most, of these
 
 Place = tuple[bytes, int]
 """A user's key and the partition their records come by."""

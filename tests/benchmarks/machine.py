@@ -16,7 +16,6 @@ PACKAGES = (
     "numpy",
     "onnxruntime",
     "qdrant-edge-py",
-    "uvloop",
     "msgspec",
 )
 
