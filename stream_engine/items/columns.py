@@ -43,6 +43,12 @@ class Traits(NamedTuple):
     popularity: Floats
 
 
+_STATISTICS = (
+    *("counted", "first_click", "last_click", "clicks", "popularity", "rarity", "followed", "settled"),
+    *("together", "lately", "after", "follows"),
+)
+
+
 @dataclass(slots=True)
 class Columns:
     """Equally long arrays; lists of other rows hold row numbers, -1 where there is none."""
@@ -55,6 +61,7 @@ class Columns:
     hashes: NDArray[np.uint32]  # of the item ids
     has_vector: Flags
     known: Flags  # has a catalogue record
+    counted: Flags  # has statistics
     shown: Flags  # has one, and is available
     first_seen: Times
     published_at: Times  # -inf where not given
@@ -119,10 +126,18 @@ class Columns:
         for others in (self.neighbours, self.followers, self.similar):
             others[row] = -1
 
-    def forget(self, rows: list[int]) -> None:
-        """Take every mention of these rows out of the others; reads all of them."""
+    def blank_statistics(self, row: int) -> None:
+        """Make a row as if its item had never been clicked."""
+        for name in _STATISTICS:
+            getattr(self, name)[row] = 0
+        for others in (self.neighbours, self.followers):
+            others[row] = -1
+
+    def forget(self, gone: Flags, within: slice) -> None:
+        """Take mentions of rows that are `gone` out of these; its last flag, False, is for none and for later ones."""
         for others in (self.neighbours, self.followers, self.similar):
-            others[np.isin(others, rows)] = -1
+            mentioned = others[within]
+            mentioned[gone[np.minimum(mentioned, len(gone) - 1)]] = -1
 
     def _arrays(self) -> list[NDArray[Any]]:
         return [getattr(self, field.name) for field in fields(self)]
@@ -139,6 +154,7 @@ def blank(*, dimensions: int, similar: int, neighbours: int, followers: int, hal
         hashes=np.zeros(0, np.uint32),
         has_vector=np.zeros(0, np.bool_),
         known=np.zeros(0, np.bool_),
+        counted=np.zeros(0, np.bool_),
         shown=np.zeros(0, np.bool_),
         first_seen=np.zeros(0),
         published_at=np.zeros(0),

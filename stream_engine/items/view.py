@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
 from typing import Any
 from zlib import crc32
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from stream_engine.items.bounded import BestFew
 from stream_engine.items.columns import blank
+from stream_engine.items.hashes import HashIndex
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.space import fitted, plain
 from stream_engine.items.statistics import ItemStatistics, decay
@@ -24,6 +26,7 @@ SIMILAR = 16  # rows kept as nearest by text
 _ROOM = 1_024  # rows at first
 _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
+_SWEPT = 1_024  # rows cleaned at once of mentions of others: about a millisecond
 _UNSETTLED = 256  # items whose neighbours may wait to be looked at
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
 _SPACE_FIRST, _SPACE_LAST = 64, 40_000  # items at which it is first and about last fitted; in between at each doubling
@@ -32,9 +35,10 @@ _MOST = np.float32(60_000.0)  # what a half-precision weight can hold
 
 
 class ItemView:
-    """Rows of items; a row without a catalogue record is a stub and never recommended.
+    """A row for each item that the catalogue holds or that has statistics; without a catalogue record it is a stub.
 
-    A row stands for its item until some time after the item is removed; `columns` may be replaced by any change.
+    Stubs are never recommended. A row stands for its item until some time after both are gone; `columns` may be
+    replaced by any change.
     """
 
     def __init__(self, dimensions: int, settings: StatisticsSettings, *, fingerprint: str = "") -> None:
@@ -59,11 +63,11 @@ class ItemView:
         self._rows: dict[str, int] = {}
         self.row = self._rows.get  # where an item stands, stubs included; None if never heard of
         self._interned: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._released: list[int] = []  # removed, other rows may still point to them
+        self._released: set[int] = set()  # of nothing any more, other rows may still point to them
+        self._reclaiming: Iterator[None] = iter(())
         self._clean: list[int] = []  # ready for another item
         self._unsettled: dict[int, ItemStatistics] = {}
-        self._by_hash = np.zeros(0, np.int32)  # the first so many rows in the order of their hashes
-        self._sorted = np.zeros(0, np.uint32)  # those hashes
+        self._hashes = HashIndex()
         self.timed = False  # whether any item ever had a time to appear or to go
         self._known = 0
         self.encoded = 0  # items with a vector: fewer than are known while those of another model are made again
@@ -84,17 +88,7 @@ class ItemView:
 
     def rows_by_hash(self, hashes: NDArray[np.uint32]) -> Rows:
         """The rows of the items with these hashes."""
-        if not len(hashes):
-            return np.zeros(0, np.int64)
-        indexed, rows = len(self._by_hash), len(self.ids)
-        if rows - indexed > indexed // 50:
-            self._by_hash = np.argsort(self.columns.hashes[:rows]).astype(np.int32)
-            self._sorted = self.columns.hashes[self._by_hash]
-            indexed = rows
-        place = np.searchsorted(self._sorted, hashes).clip(max=max(indexed - 1, 0))
-        found = self._by_hash[place[self._sorted[place] == hashes]] if indexed else self._by_hash
-        young = indexed + np.flatnonzero((self.columns.hashes[indexed:rows, None] == hashes).any(axis=1))
-        return np.concatenate([found, young])
+        return self._hashes.rows(hashes, self.columns.hashes[: len(self.ids)])
 
     def all_rows(self) -> Rows:
         """Every row of the catalogue; costs as much as the catalogue is long."""
@@ -133,6 +127,7 @@ class ItemView:
         """Store or replace what is known of an item's clicks; its neighbours are there once the row is settled."""
         row = self._row_for(item_id)
         columns = self.columns
+        columns.counted[row] = True
         columns.rarity[row] = 1.0 / math.sqrt(1.0 + stats.pairs)
         columns.followed[row] = stats.followed
         if stats.clicks != columns.clicks[row]:
@@ -158,22 +153,21 @@ class ItemView:
                 self._settle(row, stats)
 
     def _settle(self, row: int, stats: ItemStatistics) -> None:
-        # rows first: making one may replace the columns
-        others = self._rows_for(stats.together)
-        followers = self._rows_for(stats.followers)
         columns = self.columns
         columns.settled[row] = stats.pairs
         aged = decay(stats.updated - stats.landmark, self.settings.lately)
-        together = _values(stats.together)
-        order = np.argsort(-together)[: self.settings.neighbours]
+        others, together = self._rows_of(stats.together), _values(stats.together)
+        order = np.argsort(-together)
+        order = order[others[order] >= 0][: self.settings.neighbours]
         count = len(order)
         columns.neighbours[row, :count] = others[order]
         columns.neighbours[row, count:] = -1
         columns.together[row, :count] = together[order]
         columns.lately[row, :count] = _values(stats.lately)[order] * aged
         columns.after[row, :count] = _values(stats.after)[order]
-        follows = _values(stats.followers)
-        order = np.argsort(-follows)[: self.settings.followers]
+        followers, follows = self._rows_of(stats.followers), _values(stats.followers)
+        order = np.argsort(-follows)
+        order = order[followers[order] >= 0][: self.settings.followers]
         count = len(order)
         columns.followers[row, :count] = followers[order]
         columns.followers[row, count:] = -1
@@ -187,7 +181,7 @@ class ItemView:
         self.columns.asked[row] = self.encoded
 
     def remove(self, item_id: str) -> None:
-        """Take an item out of the catalogue; unknown ids are ignored. Its row is used again later."""
+        """Take an item out of the catalogue; unknown ids are ignored."""
         row = self._rows.get(item_id)
         if row is None or not self.columns.known[row]:
             return
@@ -198,7 +192,23 @@ class ItemView:
         self._file(row, ())
         for best in (*self.trending, self.newest, self.emerging):
             best.forget(row)
-        self._released.append(row)
+        self._release(row)
+
+    def forget_statistics(self, item_id: str) -> None:
+        """Drop what is known of an item's clicks; unknown ids are ignored."""
+        row = self._rows.get(item_id)
+        if row is None:
+            return
+        self._unsettled.pop(row, None)
+        self.columns.blank_statistics(row)
+        for best in (*self.trending, self.emerging, *(self.shelves[name] for name in self.categories[row])):
+            best.forget(row)
+        self._release(row)
+
+    def _release(self, row: int) -> None:
+        """Let another item have the row, some time later, if nothing is left of this one."""
+        if not (self.columns.known[row] or self.columns.counted[row]):
+            self._released.add(row)
 
     def _offer(self, row: int) -> None:
         """Consider a row for the lists kept at hand."""
@@ -257,11 +267,9 @@ class ItemView:
             block = rows[start : start + _SPACE_ROWS]
             self.columns.norms[block] = self.space.norms(self.vectors(block))
 
-    def _rows_for(self, item_ids: Mapping[str, float]) -> NDArray[np.int32]:
-        try:
-            return np.fromiter(map(self._rows.__getitem__, item_ids), np.int32, len(item_ids))
-        except KeyError:
-            return np.array([self._row_for(item_id) for item_id in item_ids], np.int32)
+    def _rows_of(self, item_ids: Mapping[str, float]) -> NDArray[np.int32]:
+        """Their rows, -1 for items that have none."""
+        return np.fromiter(map(self._rows.get, item_ids, repeat(-1)), np.int32, len(item_ids))
 
     def _row_for(self, item_id: str) -> int:
         row = self._rows.get(item_id)
@@ -272,11 +280,14 @@ class ItemView:
             self.categories[row] = ()
             self.columns.blank_row(row)
             self.columns.hashes[row] = crc32(item_id.encode())
+            self._hashes.note(row)
         return row
 
     def _new_row(self) -> int:
-        if len(self._released) > max(64, len(self.ids) // 50):
-            self._reclaim()
+        has_ended = next(self._reclaiming, True)  # if not, a little more of it is done now
+        if has_ended and len(self._released) > max(64, len(self.ids) // 50):
+            self._reclaiming = self._reclaim()
+            next(self._reclaiming, None)
         if self._clean:
             return self._clean.pop()
         row = len(self.ids)
@@ -286,16 +297,20 @@ class ItemView:
             self.columns = self.columns.grown(row * 3 // 2)
         return row
 
-    def _reclaim(self) -> None:
-        """Give back the removed rows that did not come back, all at once, for it reads every neighbour."""
-        gone = sorted({row for row in self._released if not self.columns.known[row]})
-        self.columns.forget(gone)
-        for row in gone:
+    def _reclaim(self) -> Iterator[None]:
+        """Give back the released rows that did not come back, all at once, for it reads every neighbour: in pieces."""
+        left = [row for row in self._released if not (self.columns.known[row] or self.columns.counted[row])]
+        rows, self._released = len(self.ids), set()
+        gone = np.zeros(rows + 1, np.bool_)
+        gone[left] = True
+        for row in left:
             del self._rows[self.ids[row]]
             self._unsettled.pop(row, None)
-        self._clean += gone
-        self._by_hash = self._by_hash[:0]
-        self._released = []
+        for start in range(0, rows, _SWEPT):
+            if start:
+                yield
+            self.columns.forget(gone, slice(start, start + _SWEPT))
+        self._clean += left
 
 
 def _values(mapping: Mapping[str, float]) -> NDArray[np.float32]:

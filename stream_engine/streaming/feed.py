@@ -74,8 +74,10 @@ class ViewWriter:
         self.foreign.add(item_id)
 
     def statistics(self, key: bytes, value: bytes | None) -> None:
-        """One record of the statistics' changelog."""
-        if value is not None:
+        """One record of the statistics' changelog; null forgets them."""
+        if value is None:
+            self._view.forget_statistics(key.decode())
+        else:
             self._view.put_statistics(key.decode(), decode_statistics(value))
 
     async def index(self) -> None:
@@ -125,7 +127,10 @@ class Subscription:
 
 
 class Feed:
-    """Reads every partition of some compacted topics for ever; `caught_up` once it has seen what was there at start."""
+    """Reads every partition of some compacted topics for ever; `caught_up` once it has seen what was there at start.
+
+    At first one topic after the other: statistics mention items, which the view has to know by then.
+    """
 
     def __init__(
         self, settings: KafkaSettings, subscriptions: Iterable[Subscription], after: Callable[[], object]
@@ -143,16 +148,19 @@ class Feed:
         """Start and read until cancelled."""
         await self._consumer.start()
         try:
-            everything = [
-                TopicPartition(topic, partition) for topic in self._apply for partition in range(self._partitions)
-            ]
+            places = {topic: [TopicPartition(topic, each) for each in range(self._partitions)] for topic in self._apply}
+            everything = [place for found in places.values() for place in found]
             self._consumer.assign(everything)
             await self._consumer.seek_to_beginning(*everything)
-            ends = await self._consumer.end_offsets(everything)
+            self._consumer.pause(*everything)
+            for found in places.values():
+                ends = await self._consumer.end_offsets(found)
+                self._consumer.resume(*found)
+                while not await self._reached(ends):
+                    await self._read()
+            self.caught_up.set()
             while True:
                 await self._read()
-                if not self.caught_up.is_set() and await self._reached(ends):
-                    self.caught_up.set()
         finally:
             await self._consumer.stop()
 

@@ -4,6 +4,8 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stream_engine.items.bounded import BestFew
 from stream_engine.items.record import CatalogueRecord
@@ -84,7 +86,10 @@ def test_a_vector_of_zeros_or_nan_is_none(bad: Vector) -> None:
 
 def test_the_strongest_neighbours_are_seen_even_before_they_are_announced() -> None:
     view = new_view()
-    view.put_statistics("a", stats(together={"b": 1.0, "c": 3.0, "d": 2.0, "e": 0.5}, followers={"c": 2.0}))
+    for item_id in "bcde":
+        view.put_statistics(item_id, stats(together={"a": 1.0}))
+    pairs = {"unheard": 9.0, "b": 1.0, "c": 3.0, "d": 2.0, "e": 0.5}
+    view.put_statistics("a", stats(together=pairs, followers={"c": 2.0, "unheard": 1.0}))
     assert neighbours(view, "a") == {"c": 3.0, "d": 2.0, "b": 1.0}
     assert len(view) == 0
     view.put(record("c"))
@@ -119,8 +124,7 @@ def test_a_reused_row_is_as_good_as_new() -> None:
     view.settle(view.all_rows().tolist())
     for number in range(80):
         view.remove(f"gone{number}")
-    view.put_statistics("a", stats(together={f"fresh{number}": 1.0 for number in range(3)}))
-    view.settle(view.all_rows().tolist())  # makes rows while it settles
+        view.forget_statistics(f"gone{number}")
     view.put(record("fresh0"))
     row = view.row("fresh0")
     assert row <= 80
@@ -131,6 +135,8 @@ def test_a_reused_row_is_as_good_as_new() -> None:
 
 def test_weights_beyond_half_precision_stay_finite_and_first() -> None:
     view = new_view()
+    for item_id in "bc":
+        view.put(record(item_id))
     view.put_statistics("a", stats(together={"b": 1e9, "c": 1.0}, followers={"b": 1e9}))
     assert list(neighbours(view, "a")) == ["b", "c"]
     assert np.isfinite(view.columns.together).all()
@@ -148,6 +154,7 @@ def test_many_changes_settle_by_themselves() -> None:
 def test_little_news_can_wait() -> None:
     view = new_view()
     row = view.row
+    view.put(record("b"))
     view.put_statistics("a", stats(together={"b": 100.0}))
     view.settle([row("a")], news=1.1)
     view.put_statistics("a", stats(together={"b": 101.0}))
@@ -204,6 +211,70 @@ def test_hashes_are_those_of_the_users_state() -> None:
     view = new_view()
     view.put(record("ä"))
     assert view.columns.hashes[view.row("ä")] == item_hash("ä") == crc32("ä".encode())
+
+
+def test_a_row_is_there_for_what_is_announced_or_counted_and_for_nothing_else() -> None:
+    view = new_view()
+    view.put_statistics("a", stats(together={"unheard": 1.0}))
+    view.settle([view.row("a")], news=0.0)
+    assert (view.row("unheard"), len(view.ids)) == (None, 1)
+    view.put(record("a", categories=("x",)))
+    view.remove("a")
+    assert view.columns.clicks[view.row("a")] == 1.0
+    view.put(record("a", categories=("x",)))
+    view.forget_statistics("a")
+    view.forget_statistics("unheard")
+    row = view.row("a")
+    assert "a" in view
+    assert (view.columns.clicks[row], view.columns.rarity[row], view.columns.known[row]) == (0.0, 0.0, True)
+    for best in (*view.trending, view.emerging, view.shelves["x"]):
+        assert not len(best.rows())
+    assert [view.ids[row] for row in view.newest.rows()] == ["a"]
+
+
+def test_statistics_that_come_and_go_take_no_more_rows_and_nobody_keeps_a_false_neighbour() -> None:
+    view = new_view()
+    rng, kept = np.random.default_rng(7), [f"item{number}" for number in range(1_500)]
+    for item_id in kept:
+        view.put(record(item_id))
+    for number in range(3_000):
+        view.put_statistics(f"once{number}", stats())
+        view.forget_statistics(f"once{number - 300}")
+        item_id = kept[number % 10]
+        view.put_statistics(item_id, stats(together={kept[3]: 1.0, f"once{number - int(rng.integers(400))}": 2.0}))
+        view.settle([view.row(item_id)], news=0.0)
+        for row in view.columns.neighbours[view.rows(kept[:10])].ravel().tolist():
+            assert row == -1 or row == view.row(kept[3]) or int(view.ids[row][4:]) <= number
+    assert len(view.ids) < 1_500 + 300 + 200
+    assert len(view._rows) == len(view.ids) - len(view._clean)
+    assert len(view._hashes._young) <= len(view.ids)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["put", "count", "remove", "forget"]), st.integers(0, 120)), max_size=600))
+def test_whatever_comes_and_goes_each_item_has_its_own_facts(steps: list[tuple[str, int]]) -> None:
+    view, known, counted = new_view(), dict[str, float](), dict[str, float]()
+    for at, (step, number) in enumerate(steps, start=1):
+        item_id = f"i{number}"
+        if step == "put":
+            known[item_id] = float(at)
+            view.put(record(item_id, first_seen=float(at)))
+        elif step == "count":
+            counted[item_id] = float(at)
+            view.put_statistics(item_id, stats(clicks=float(at)))
+        elif step == "remove":
+            known.pop(item_id, None)
+            view.remove(item_id)
+        else:
+            counted.pop(item_id, None)
+            view.forget_statistics(item_id)
+        hashes = np.array([item_hash(item_id)], np.uint32)
+        assert set(view.rows_by_hash(hashes).tolist()) >= {
+            view.row(each) for each in (known.keys() | counted) & {item_id}
+        }
+    assert {view.ids[row]: view.columns.first_seen[row] for row in view.all_rows()} == known
+    columns = view.columns
+    assert {each: columns.clicks[row] for each, row in view._rows.items() if columns.counted[row]} == counted
+    assert all(view.ids[row] == each for each, row in view._rows.items())
 
 
 def test_items_are_found_by_hash_while_they_come_and_go() -> None:
