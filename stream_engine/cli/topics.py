@@ -17,18 +17,20 @@ def create(context: typer.Context, broker: Broker = None, group: Group = None, d
     settings = _settings(context, broker=broker, group=group, data_dir=data_dir)
     for name in admin.create_or_verify(settings):
         typer.echo(f"created {name}")
-    typer.echo("all topics are as they should be", err=True)
+    typer.echo("all topics will do; `topics check` compares them with what we would make", err=True)
 
 
 @app.command()
 def check(context: typer.Context, broker: Broker = None, group: Group = None, data_dir: DataDir = None) -> None:
-    """Say what is missing or disagrees; exit code 1 if anything does."""
-    problems = admin.check(_settings(context, broker=broker, group=group, data_dir=data_dir))
+    """Say what is missing or disagrees (exit code 1), and what is kept otherwise than we would (a note)."""
+    problems, notes = admin.compare(_settings(context, broker=broker, group=group, data_dir=data_dir))
     for problem in problems:
         typer.echo(f"{problem.setting}: {problem.reason}")
+    for note in notes:
+        typer.echo(f"note: {note.setting}: {note.reason}")
     if problems:
         raise typer.Exit(1)
-    typer.echo("all topics are as they should be", err=True)
+    typer.echo("all topics will do" if notes else "all topics are as they should be", err=True)
 
 
 def _settings(context: typer.Context, *, broker: Broker, group: Group, data_dir: DataDir) -> Settings:

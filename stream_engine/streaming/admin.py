@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -13,11 +15,17 @@ from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.settings import KafkaSettings, Settings
 from stream_engine.streaming.clients import client_options
 from stream_engine.streaming.reachable import require_reachable
-from stream_engine.streaming.topics import Existing, Problem, Topic, declared, missing, problems
+from stream_engine.streaming.topics import Existing, Problem, Topic, declared, missing, notes, problems, to_add
+
+log = logging.getLogger(__name__)
+CHOSEN = "DYNAMIC_TOPIC_CONFIG"  # as against a default of the broker's
 
 
 def create_or_verify(settings: Settings) -> tuple[str, ...]:
-    """Create what is missing and return its names; BadConfiguration for a topic that disagrees. Safe to run at once."""
+    """Create what is missing and return its names; BadConfiguration for a topic that disagrees. Safe to run at once.
+
+    What internal topics of an earlier version lack is added where the broker lets us.
+    """
     wanted = declared(settings)
     with admin_client(settings.kafka) as client:
         existing = _describe(client, wanted)
@@ -25,20 +33,24 @@ def create_or_verify(settings: Settings) -> tuple[str, ...]:
             raise BadConfiguration(problem.setting, problem.reason)
         absent = missing(wanted, existing)
         _create(client, absent, replication=settings.kafka.replication)
+        _add_config(client, to_add(wanted, existing))
     return tuple(topic.name for topic in absent)
 
 
 def check(settings: Settings) -> tuple[Problem, ...]:
     """What is wrong with the topics, missing ones first; empty when all is well."""
+    return compare(settings)[0]
+
+
+def compare(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """What is wrong with the topics, missing ones first; and how those that will do differ from ones we make."""
     wanted = declared(settings)
     with admin_client(settings.kafka) as client:
         existing = _describe(client, wanted)
     absent = missing(wanted, existing)
     to_do = "does not exist; `stream-engine topics create` makes it"
-    return (
-        *(Problem(topic.setting, f"topic {topic.name!r} {to_do}") for topic in absent),
-        *problems(wanted, existing),
-    )
+    lacking = (Problem(topic.setting, f"topic {topic.name!r} {to_do}") for topic in absent)
+    return (*lacking, *problems(wanted, existing)), notes(wanted, existing)
 
 
 @contextmanager
@@ -54,16 +66,36 @@ def admin_client(kafka: KafkaSettings, *, timeout: float = 10.0) -> Iterator[Kaf
 
 
 def _describe(client: KafkaAdminClient, wanted: Iterable[Topic]) -> dict[str, Existing]:
-    names = [topic.name for topic in wanted]
-    described = {topic["name"]: topic for topic in client.describe_topics(names) if topic["error_code"] == 0}
+    asked = {topic.name: topic.configs for topic in wanted}
+    described = {topic["name"]: topic for topic in client.describe_topics(list(asked)) if topic["error_code"] == 0}
     if not described:
         return {}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None}) for name in described]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(asked[name])) for name in described]
     configs = client.describe_configs(resources, config_filter="all")["topic"]
-    return {
-        name: Existing(len(topic["partitions"]), configs[name]["cleanup.policy"]["value"])
-        for name, topic in described.items()
-    }
+    return {name: _existing(topic, configs[name]) for name, topic in described.items()}
+
+
+def _existing(topic: Mapping[str, Any], configs: Mapping[str, Any]) -> Existing:
+    chosen = frozenset(key for key, each in configs.items() if each["config_source"] == CHOSEN)
+    values = {key: each["value"] for key, each in configs.items()}
+    return Existing(len(topic["partitions"]), values.pop("cleanup.policy"), values, chosen)
+
+
+def _add_config(client: KafkaAdminClient, changes: Mapping[str, Mapping[str, str]]) -> None:
+    for name, config in changes.items():
+        resource = ConfigResource(ConfigResourceType.TOPIC, name, dict(config))
+        try:
+            answer = client.alter_configs([resource], raise_on_unknown=False)["topic"][name]
+        except KafkaError as error:
+            answer = repr(error)
+        ours = ",".join(f"{key}={value}" for key, value in config.items())
+        if answer == "OK":
+            log.info("topic config added", extra={"topic": name, "config": ours})
+        else:
+            log.warning(
+                "the broker refused config of a topic: see `stream-engine topics check`",
+                extra={"topic": name, "config": ours, "reason": answer},
+            )
 
 
 def _create(client: KafkaAdminClient, topics: Iterable[Topic], *, replication: int) -> None:

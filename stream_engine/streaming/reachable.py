@@ -15,6 +15,7 @@ from aiokafka.errors import (
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.settings import KafkaSettings
@@ -63,10 +64,22 @@ async def _greet(server: str, within: float, **options: object) -> None:
     async with asyncio.timeout(within):
         try:
             await connection.connect()
+            if not str(options["security_protocol"]).startswith("SASL"):
+                await _ask(connection)
         except KafkaError:
             await connection.close()
             raise
         await connection.close()  # TLS says goodbye while the loop runs
+
+
+async def _ask(connection: AIOKafkaConnection) -> None:
+    """A door that wants a password says hello to anyone, and hangs up at the first request."""
+    try:
+        await connection.send(MetadataRequest([]))
+    except KafkaConnectionError as error:
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise
+        raise IllegalSaslStateError("it hangs up on who does not log in; try SASL_PLAINTEXT or SASL_SSL") from error
 
 
 def _refused(kafka: KafkaSettings, server: str, error: Exception) -> BadConfiguration | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stream_engine.settings import Settings
@@ -40,6 +40,11 @@ class Topic:
         return "compact" in self.cleanup
 
     @property
+    def internal(self) -> bool:
+        """Whether nobody but the engine reads or writes it."""
+        return self.setting == "kafka.group"
+
+    @property
     def configs(self) -> dict[str, str]:
         """What the broker is told at creation."""
         return {"cleanup.policy": self.cleanup, **self.config}
@@ -51,6 +56,8 @@ class Existing:
 
     partitions: int
     cleanup: str
+    config: Mapping[str, str] = field(default_factory=dict)  # what holds, of all that is asked for
+    chosen: frozenset[str] = frozenset()  # what somebody set on this very topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,34 @@ def problems(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> tuple
         if (found := existing.get(topic.name)) is not None
         for problem in _disagreements(topic, found)
     )
+
+
+def to_add(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> dict[str, dict[str, str]]:
+    """By internal topic, what should hold of it and nobody decided otherwise: the topic is of an earlier version."""
+    found = ((topic, existing[topic.name]) for topic in wanted if topic.internal and topic.name in existing)
+    differing = {topic.name: _differing(topic, each, besides=each.chosen) for topic, each in found}
+    return {name: config for name, config in differing.items() if config}
+
+
+def notes(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> tuple[Problem, ...]:
+    """Where an existing topic is kept otherwise than one made by us: it will do, but take more time or room."""
+    found = ((topic, existing[topic.name]) for topic in wanted if topic.name in existing)
+    return tuple(_note(topic, each, differing) for topic, each in found if (differing := _differing(topic, each)))
+
+
+def _differing(topic: Topic, found: Existing, besides: Collection[str] = ()) -> dict[str, str]:
+    return {
+        key: value
+        for key, value in topic.config.items()
+        if key not in besides and found.config.get(key, value) != value
+    }
+
+
+def _note(topic: Topic, found: Existing, differing: Mapping[str, str]) -> Problem:
+    has = ", ".join(f"{key}={found.config[key]}" for key in differing)
+    ours = ",".join(f"{key}={value}" for key, value in differing.items())
+    command = f"kafka-configs.sh --alter --topic {topic.name} --add-config {ours}"
+    return Problem(topic.setting, f"topic {topic.name!r} has {has}; as we make it: {command}")
 
 
 def _disagreements(topic: Topic, found: Existing) -> Iterable[Problem]:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from harness.workers import wait_for
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.settings import KafkaSettings, Settings
-from stream_engine.streaming.admin import check, create_or_verify
-from stream_engine.streaming.topics import declared
+from stream_engine.streaming.admin import check, compare, create_or_verify
+from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, changelog_topic, declared
 
 pytestmark = pytest.mark.integration
 
@@ -38,3 +39,22 @@ def test_no_broker_is_unavailable() -> None:
     nowhere = Settings(kafka=KafkaSettings(broker="127.0.0.1:1"))
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1"):
         check(nowhere)
+
+
+def test_what_an_earlier_version_left_out_is_added_and_what_somebody_chose_stays(
+    live_settings: Settings, create_topics: Callable[..., None]
+) -> None:
+    users, items = (changelog_topic(live_settings.kafka.group, table) for table in (USERS_TABLE, ITEMS_TABLE))
+    create_topics(users, configs={"cleanup.policy": "compact"})
+    create_topics(items, configs={"cleanup.policy": "compact", "min.compaction.lag.ms": "5"})
+    create_topics(live_settings.topics.clicks, configs={"retention.ms": "86400000"})
+    create_or_verify(live_settings)
+    # a broker hears of it a moment later
+    wait_for(lambda: len(compare(live_settings)[1]) == 2, "what is lacking to be there")
+    problems, notes = compare(live_settings)
+    assert problems == ()
+    clicks, chosen = sorted(notes, key=lambda note: note.setting, reverse=True)
+    assert clicks.setting == "topics.clicks"
+    assert "has retention.ms=86400000, segment.ms=604800000; as we make it: kafka-configs.sh --alter" in clicks.reason
+    assert clicks.reason.endswith("--add-config retention.ms=604800000,segment.ms=86400000")
+    assert f"topic {items!r} has min.compaction.lag.ms=5;" in chosen.reason

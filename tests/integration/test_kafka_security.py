@@ -115,6 +115,14 @@ def test_a_door_of_another_protocol_is_named(broker_behind: Secured) -> None:
         require_reachable(KafkaSettings(broker=broker_behind.doors["TLS"]))
 
 
+@pytest.mark.parametrize("door", ["PASSWORD", "PASSWORDTLS"])
+def test_a_door_that_wants_a_password_is_told_from_one_that_does_not(broker_behind: Secured, door: str) -> None:
+    open_to_all = {"PASSWORD": "PLAINTEXT", "PASSWORDTLS": "SSL"}[door]
+    error = refused(broker_behind.settings(door, security_protocol=open_to_all))
+    assert error.setting == "kafka.security_protocol"
+    assert "SASL_PLAINTEXT or SASL_SSL" in error.reason
+
+
 def test_a_worker_that_is_refused_ends_at_once_with_the_setting(
     broker_behind: Secured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from stream_engine.errors import BadConfiguration
 from stream_engine.settings import KafkaSettings, Settings
 from stream_engine.streaming.clients import client_options
-from stream_engine.streaming.topics import Existing, declared, missing, problems
+from stream_engine.streaming.topics import Existing, declared, missing, notes, problems, to_add
 
 SETTINGS = Settings(kafka=KafkaSettings(group="g", partitions=3))
 
@@ -112,3 +112,20 @@ def test_the_setting_at_fault_is_named(kafka: KafkaSettings, setting: str) -> No
     with pytest.raises(BadConfiguration) as caught:
         client_options(kafka)
     assert caught.value.setting == setting
+
+
+def test_only_what_nobody_chose_is_added_and_only_to_our_own() -> None:
+    lag = {"min.compaction.lag.ms": "0", "segment.ms": "600000"}
+    existing = as_declared() | {
+        "g-users-state-changelog": Existing(3, "compact", lag),
+        "g-items-statistics-changelog": Existing(3, "compact", lag, frozenset(lag)),
+        "clicks": Existing(3, "delete", {"retention.ms": "1"}),
+    }
+    assert to_add(declared(SETTINGS), existing) == {"g-users-state-changelog": {"min.compaction.lag.ms": "600000"}}
+    assert problems(declared(SETTINGS), existing) == ()
+    told = [note.reason.split(";")[0] for note in notes(declared(SETTINGS), existing)]
+    assert told == [
+        "topic 'clicks' has retention.ms=1",
+        "topic 'g-users-state-changelog' has min.compaction.lag.ms=0",
+        "topic 'g-items-statistics-changelog' has min.compaction.lag.ms=0",
+    ]
