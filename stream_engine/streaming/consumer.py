@@ -20,13 +20,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import Any, ClassVar, NoReturn
 
 import faust
-from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from stream_engine.errors import NewerVersion, Unavailable
+from stream_engine.errors import NewerVersion
 from stream_engine.streaming.chunks import Chunk, Record
 from stream_engine.streaming.membership import MemberThread
 from stream_engine.streaming.owners import Token
@@ -124,10 +123,12 @@ class ChunkConsumer(FaustConsumer):
         return await super()._getmany(known, min(timeout, LONGEST_POLL))
 
     async def ends(self) -> dict[Partition, int]:
-        """Where the log ends, of every partition we own; the broker is asked in any case."""
-        owned = [TP(*partition) for partition in self.positions.finished()]
-        found = await self.highwaters(*(owned or [TP(topic, 0) for topic in self.app.tables.changelog_topics]))
-        return {(tp.topic, tp.partition): end for tp, end in found.items()}
+        """Where the log ends, of every partition we own and of its changelogs; the broker is asked in any case."""
+        tables = self.app.tables
+        owned = [TP(*partition) for partition in self.positions.finished()] + list(tables.recovery.active_offsets)
+        found = await self.highwaters(*(owned or [TP(topic, 0) for topic in tables.changelog_topics]))
+        self.app.ends = {(tp.topic, tp.partition): end for tp, end in found.items() if end is not None}
+        return self.app.ends
 
     def failure(self) -> str | None:
         """What ended our part in the group for good."""
@@ -209,6 +210,7 @@ class ChunkApp(faust.App):
         self.chunk_topics = chunk_topics
         self.chunk_size = chunk_size
         self.positions = Positions()
+        self.ends: dict[Partition, int] = {}  # when last asked: a log never shrinks
         self.finish = finish
         self.outdated = outdated
         self.turned_out: Callable[[str], object] = lambda _: None  # told why the group does not know us any more
@@ -228,14 +230,9 @@ class ChunkApp(faust.App):
         if known[place] == offset - 1:
             known[place] = offset
 
-    async def ends_of(self, changelog: str) -> dict[int, int]:
-        """Where it ends, by partition, as far as it is ours; raises Unavailable."""
-        places = [tp for tp in self.tables.recovery.active_offsets if tp.topic == changelog and self.owns(tp.partition)]
-        try:
-            found = await self.consumer.highwaters(*places) if places else {}
-        except KafkaError as error:
-            raise Unavailable("broker", repr(error)) from error
-        return {tp.partition: end for tp, end in found.items() if end is not None}
+    def ends_of(self, changelog: str) -> dict[int, int]:
+        """Where it ended when last asked, by partition, as far as it is ours."""
+        return {at: end for (topic, at), end in self.ends.items() if topic == changelog and self.owns(at)}
 
     def owns(self, partition: int) -> bool:
         """Whether this partition of all topics is ours, and its changelogs were read."""

@@ -51,8 +51,8 @@ class Changelogs(Protocol):
         """Whether the partition is ours, and all of its changelog was read."""
         ...
 
-    async def ends_of(self, changelog: str) -> Mapping[int, int]:
-        """Where it ends, by partition, as far as it is ours; raises Unavailable."""
+    def ends_of(self, changelog: str) -> Mapping[int, int]:
+        """Where it ended when last asked (see watching.py), by partition, as far as it is ours."""
         ...
 
 
@@ -100,7 +100,7 @@ class Mender:
     async def step(self) -> None:
         """Find what is covered and write it again; raises Unavailable, and finds it again the next time then."""
         table = self._table
-        ends = await self._changelogs.ends_of(table.changelog)
+        ends = self._changelogs.ends_of(table.changelog)
         async with self._turn:  # nothing of ours is on its way, so what we do not know is not ours
             for partition, end in ends.items():
                 table.gaps.note_end(partition, end)

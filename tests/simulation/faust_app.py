@@ -46,6 +46,7 @@ class App:
         self.finish = finish
         self.chunk_size = chunk_size
         self.rebalancing = True
+        self.ends: dict[tuple[str, int], int] = {}
         self.consumer: Any = None
         self.flow_control = FlowControlEvent()
         self.queue = ThrowableQueue(maxsize=QUEUE, flow_control=self.flow_control, clear_on_resume=True)
@@ -53,7 +54,7 @@ class App:
         self._recover = recover
         self._persisted = table.persisted
         recovery = SimpleNamespace(active_offsets={}, active_highwaters={})
-        self.tables = SimpleNamespace(recovery=recovery, _changelogs={CHANGELOG: table})
+        self.tables = SimpleNamespace(recovery=recovery, _changelogs={CHANGELOG: table}, changelog_topics={CHANGELOG})
         self._assigned: set[TP] = set()
         self._generation = 0
         self._begin_recovery = asyncio.Event()
@@ -78,8 +79,8 @@ class App:
     def owns(self, partition: int) -> bool:
         return ChunkApp.owns(self, partition)
 
-    async def ends_of(self, changelog: str) -> dict[int, int]:
-        return await ChunkApp.ends_of(self, changelog)
+    def ends_of(self, changelog: str) -> dict[int, int]:
+        return ChunkApp.ends_of(self, changelog)
 
     def on_rebalance_return(self) -> None:
         """Sensors only."""

@@ -144,6 +144,7 @@ class Worker:
     async def _mend(self) -> None:
         while self._cures.mending:
             await asyncio.sleep(MEND)
+            await self._consumer.ends()
             with suppress(Unavailable):
                 await self._mender.step()
 

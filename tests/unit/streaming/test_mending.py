@@ -63,7 +63,7 @@ class World:
     def owns(self, partition: int) -> bool:
         return partition in self.owned
 
-    async def ends_of(self, changelog: str) -> Mapping[int, int]:
+    def ends_of(self, changelog: str) -> Mapping[int, int]:
         assert changelog == "changelog"
         return {0: max((each.offset + 1 for each in self.log), default=0)}
 
