@@ -25,6 +25,7 @@ class Metrics:
     moved: Counter = field(init=False)
     mended: Counter = field(init=False)
     expired: Gauge = field(init=False)
+    forgotten: Gauge = field(init=False)
     chunk_records: Histogram = field(init=False)
     chunk_seconds: Histogram = field(init=False)
     latency: Histogram = field(init=False)
@@ -44,6 +45,7 @@ class Metrics:
             "moved": Counter("moved", "Records sent on: their user belongs on another partition", ["topic"], **at),
             "mended": Counter("mended", "Records written again over late writes, by topic", ["topic"], **at),
             "expired": Gauge("expired", "Users forgotten since the start for having been away too long", **at),
+            "forgotten": Gauge("forgotten", "Items in no catalogue forgotten since the start: the weakest", **at),
             "chunk_records": Histogram("chunk_records", "Records in a chunk", ["topic"], buckets=SIZES, **at),
             "chunk_seconds": Histogram("chunk_seconds", "Time a chunk took", ["topic"], buckets=LATENCY, **at),
             "latency": Histogram("latency_seconds", "Record time to effects sent", ["topic"], buckets=LATENCY, **at),

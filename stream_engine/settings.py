@@ -145,6 +145,7 @@ class StatisticsSettings(Group):
     followers: int = Field(32, ge=1, le=100)
     window: int = Field(10, ge=1, le=50, description="how many earlier items a click is paired with")
     fade: float = Field(0.9, gt=0, le=1, description="what a pair loses per item in between")
+    unannounced: int = Field(50_000, ge=0, description="items kept that are in no catalogue, in all; the weakest go")
 
 
 class RankingSettings(Group):

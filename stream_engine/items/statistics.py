@@ -6,6 +6,7 @@ passing changes none of them and one click changes only its own pairs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -166,9 +167,20 @@ class _Progress(msgspec.Struct, array_like=True):
     watermarks: dict[int, int]
 
 
+class _Weight(msgspec.Struct, array_like=True):
+    """The beginning of `_Wire`."""
+
+    updated: msgspec.Raw
+    landmark: msgspec.Raw
+    clicks: float
+    first_click: msgspec.Raw
+    last_click: float
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Wire)
 _progress = msgspec.msgpack.Decoder(_Progress)
+_weight = msgspec.msgpack.Decoder(_Weight)
 
 
 def encode_statistics(stats: ItemStatistics) -> bytes:
@@ -225,6 +237,18 @@ def marks(data: bytes) -> Mapping[Any, int]:
     except msgspec.MsgspecError as error:
         raise PoisonEvent("statistics", str(error)) from error
     return progress.watermarks
+
+
+def strength(data: bytes, half_life: float) -> float:
+    """The logarithm of an item's clicks, that its last one was a half-life ago halving them; raises PoisonEvent.
+
+    By a clock that stands still, so that strengths of different times compare and time passing changes none of them.
+    """
+    try:
+        weight = _weight.decode(_body(data))
+    except msgspec.MsgspecError as error:
+        raise PoisonEvent("statistics", str(error)) from error
+    return math.log2(1.0 + weight.clicks) + weight.last_click / half_life
 
 
 def _body(data: bytes) -> memoryview:

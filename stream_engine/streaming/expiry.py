@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from stream_engine.errors import StreamEngineError
+from stream_engine.streaming.forgetting import Listed, Place, forget
 from stream_engine.streaming.publisher import Outgoing, Publisher
 from stream_engine.streaming.rounds import rounds
-from stream_engine.streaming.stages import StateTable
 from stream_engine.users import last_active
 
 log = logging.getLogger(__name__)
@@ -24,24 +23,13 @@ EVERY = 1.0  # seconds
 LOOKED_AT = 100  # users each time: half a millisecond; a million are looked at within three hours
 EXPIRED = 50  # at most, of these
 
-Place = tuple[bytes, int]
-"""A user's key and the partition their records come by."""
-
-
-class Users(StateTable, Protocol):
-    """The users' table, with what it takes to go through it."""
-
-    def places(self) -> list[Place]:
-        """Every key and its partition."""
-        ...
-
 
 class Expiry:
     """Goes round the users' table for ever, as far as it is ours at the time."""
 
     def __init__(
         self,
-        users: Users,
+        users: Listed,
         publisher: Publisher,
         *,
         after: float,
@@ -73,8 +61,12 @@ class Expiry:
             self._round = self._round or self._users.places()
             looked_at, self._round = self._round[:LOOKED_AT], self._round[LOOKED_AT:]
             due = [place for place in looked_at if self._owns(place[1]) and self._is_due(place)][:EXPIRED]
-            if due:
-                await self._forget(due)
+            if not due:
+                return
+            lists = [Outgoing(self._recommendations, key, None) for key, _ in due]
+            await forget(self._users, self._publisher, due, may_write=self._may_write, beside=lists)
+            self.expired += len(due)
+            log.info("expired", extra={"users": len(due)})
 
     def _is_due(self, place: Place) -> bool:
         stored = self._users.read(*place)
@@ -84,18 +76,3 @@ class Expiry:
             return False  # not for us to judge
         self._latest = max(self._latest, active)
         return active > 0 and min(self._latest, self._clock()) - active > self._after
-
-    async def _forget(self, due: Sequence[Place]) -> None:
-        """The table forgets what the broker has; where it may have some of it, they are found again."""
-        held = [(place, self._users.read(*place)) for place in due]
-        tombstones = [self._users.write(key, None, partition) for key, partition in due]
-        lists = [Outgoing(self._recommendations, key, None) for key, _ in due]
-        try:
-            self._may_write()
-            await self._publisher.publish([*tombstones, *lists])
-        except BaseException:
-            for (key, partition), state in held:
-                self._users.write(key, state, partition)
-            raise
-        self.expired += len(due)
-        log.info("expired", extra={"users": len(due)})

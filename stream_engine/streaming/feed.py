@@ -68,6 +68,10 @@ class ViewWriter:
         self._gone.discard(item_id)
         self._put[item_id] = record
 
+    def is_announced(self, item_id: str) -> bool:
+        """Whether the catalogue holds the item, even if only a later version can read its record."""
+        return item_id in self._view or item_id in self.newer
+
     def _note_foreign(self, item_id: str, fingerprint: str) -> None:
         if not self.foreign:
             log.warning("another model", extra={"item": item_id, "theirs": fingerprint, "ours": self._view.fingerprint})

@@ -21,6 +21,7 @@ from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.feed import Feed, Subscription, ViewWriter
+from stream_engine.streaming.forgetting import Listed
 from stream_engine.streaming.guard import Stage
 from stream_engine.streaming.mending import Changelogs, Mended, Mender, Shown, nothing
 from stream_engine.streaming.partitioning import partition_of
@@ -41,6 +42,7 @@ from stream_engine.streaming.stages import (
     StateTable,
     Statistics,
 )
+from stream_engine.streaming.surplus import Surplus
 from stream_engine.streaming.topics import (
     ITEMS_TABLE,
     changelog_topic,
@@ -205,6 +207,28 @@ def make_reencoding(
         turn=turn,
         may_write=may_write,
         settled=parts.index.ensure,
+    )
+
+
+def make_surplus(
+    settings: Settings,
+    parts: Parts,
+    turn: asyncio.Lock,
+    *,
+    items: Listed,
+    owns: Callable[[int], bool],
+    may_write: Callable[[], None],
+) -> Surplus:
+    """What bounds the statistics of items in no catalogue, in the turn of the statistics' stage."""
+    return Surplus(
+        items,
+        parts.publisher,
+        settings=settings.statistics,
+        partitions=settings.kafka.partitions,
+        announced=parts.writer.is_announced,
+        turn=turn,
+        may_write=may_write,
+        owns=owns,
     )
 
 

@@ -26,9 +26,11 @@ from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.health import Health
 from stream_engine.streaming.lease import Lease
 from stream_engine.streaming.mending import Mender
-from stream_engine.streaming.parts import Parts, make_menders, make_reencoding, make_stages, open_parts
+from stream_engine.streaming.parts import Parts, make_menders, make_reencoding, make_stages, make_surplus, open_parts
 from stream_engine.streaming.reencoding import Reencoding
+from stream_engine.streaming.surplus import Surplus
 from stream_engine.streaming.table import BytesTable
+from stream_engine.streaming.topics import interactions_topic
 from stream_engine.streaming.watching import Watch
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Worker:
         self._parts: Parts | None = None
         self._expiry: Expiry | None = None
         self._reencoding: Reencoding | None = None
+        self._surplus: Surplus | None = None
         self._watch: Watch | None = None
         self._menders: list[Mender] = []
 
@@ -107,7 +110,7 @@ class Worker:
                 self._start(guard.linger())
         for mender in self._menders:
             self._start(mender.run())
-        for each in (self._expiry, self._reencoding):
+        for each in (self._expiry, self._reencoding, self._surplus):
             if each is not None:
                 self._start(each.run())
         await app.start()
@@ -160,6 +163,14 @@ class Worker:
             next_of=app.positions.next_of,
             may_write=self._may_write,
         )
+        self._surplus = make_surplus(
+            settings,
+            parts,
+            stages[interactions_topic(settings.kafka.group)].turn,
+            items=items,
+            owns=app.owns,
+            may_write=self._may_write,
+        )
         if settings.users.expire_after:
             self._expiry = self._make_expiry(app, parts, users, stages[settings.topics.clicks].turn)
         return app
@@ -208,6 +219,7 @@ class Worker:
             self._metrics.items.set(len(parts.view))
             self._metrics.ready.set(not self._missing())
             self._metrics.expired.set(0 if self._expiry is None else self._expiry.expired)
+            self._metrics.forgotten.set(0 if self._surplus is None else self._surplus.forgotten)
             self._metrics.quality.labels("hit_rate_at_10").set(quality.hit_rate)
             self._metrics.quality.labels("mrr").set(quality.mean_reciprocal_rank)
             self._metrics.quality.labels("trending_hit_rate_at_10").set(quality.trending_hit_rate)

@@ -41,7 +41,9 @@ class Statistics:
             await asyncio.sleep(0)  # a backlog is long; the lease and the other topics want their turn
             for update in updates:
                 place = (update.item_id.encode(), record.partition)
-                touched[place] = observe(touched.get(place) or self._known(place), update, self.settings)
+                known = touched.get(place) or self._known(place)
+                if known is not None or update.weight > 0:  # a pair begins nothing: the item itself may be forgotten
+                    touched[place] = observe(known, update, self.settings)
         self._remember(touched)
         effects += [
             self.table.write(key, encode_statistics(stats), partition) for (key, partition), stats in touched.items()
@@ -61,7 +63,7 @@ class Statistics:
         self.cached.clear()
 
     def _known(self, place: tuple[bytes, int]) -> ItemStatistics | None:
-        if place in self.cached:
-            return self.cached[place]
         stored = self.table.read(*place)
-        return None if stored is None else decode_statistics(stored)
+        if stored is None:  # whatever is cached: it may have been forgotten (surplus.py)
+            return None
+        return self.cached.get(place) or decode_statistics(stored)
