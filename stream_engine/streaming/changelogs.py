@@ -8,7 +8,7 @@ state: states say how far they got, and it must not go back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 from stream_engine.errors import StreamEngineError
 from stream_engine.streaming.chunks import Record
@@ -46,6 +46,10 @@ class Sieve:
             return False
         self.covered.pop(key, None)
         return True
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Only these are ours; whoever has the others finds what is covered there."""
+        self.covered = {key: partition for key, partition in self.covered.items() if partition in partitions}
 
     def _is_late(self, record: Record, known: bytes | None) -> bool:
         token = token_of(record.headers, record.offset)

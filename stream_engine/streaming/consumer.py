@@ -220,6 +220,9 @@ class ChunkApp(faust.App):
         """Say who we are: all changelogs of ours were read up to where they ended when this generation began."""
         for tp, last in self.tables.recovery.active_highwaters.items():
             self._table(tp.topic).own(tp.partition, Token(last + 1, self.consumer_generation_id))
+        for changelog in self.tables.changelog_topics:
+            ours = {tp.partition for tp in self.tables.recovery.active_highwaters if tp.topic == changelog}
+            self._table(changelog).keep(ours)
 
     def note_written(self, topic: str, partition: int, offset: int) -> None:
         """A record of ours is on a changelog: a table that knows all before it need not read it after a rebalance."""

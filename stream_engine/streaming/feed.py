@@ -49,7 +49,8 @@ class ViewWriter:
         if value is None:
             self._view.remove(item_id)
             self._put.pop(item_id, None)
-            self._gone.add(item_id)
+            if not self._shared:
+                self._gone.add(item_id)
             self.foreign.discard(item_id)
             self.newer.pop(item_id, None)
             return
@@ -66,7 +67,8 @@ class ViewWriter:
             self.foreign.discard(item_id)
         self._view.put(record)
         self._gone.discard(item_id)
-        self._put[item_id] = record
+        if not self._shared:
+            self._put[item_id] = record
 
     def is_announced(self, item_id: str) -> bool:
         """Whether the catalogue holds the item, even if only a later version can read its record."""
@@ -92,8 +94,7 @@ class ViewWriter:
             recoveries = self._index.recoveries
             await self._refill()
             self._recoveries = recoveries
-        if not self._shared:
-            await self._follow()
+        await self._follow()
         self._put.clear()
         self._gone.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -24,6 +25,11 @@ class Gaps:
         """The partition is ours, and all of its changelog up to this end was read."""
         self.open = [gap for gap in self.open if gap.partition != partition]
         self._next[partition] = end
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Only these are ours."""
+        self.open = [gap for gap in self.open if gap.partition in partitions]
+        self._next = {partition: end for partition, end in self._next.items() if partition in partitions}
 
     def note_end(self, partition: int, end: int) -> None:
         """It ends here, and all we wrote was noted: what lies between is a gap."""

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 OWNER = "__stream_engine.owner"
 VERSION = 1
+KEPT = 256  # owners of a partition: what earlier ones wrote late was written over long ago
 _FORMAT = struct.Struct(">Bqi")
 
 
@@ -38,6 +39,7 @@ class Owners:
         known = self._known.setdefault(partition, [])
         if not known or (token > known[-1] and token.generation != known[-1].generation):
             known.append(token)
+            del known[:-KEPT]
 
     def is_late(self, partition: int, offset: int, token: Token) -> bool:
         """Whether a later owner had taken over before the record at this offset was written."""

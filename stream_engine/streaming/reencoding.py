@@ -134,7 +134,7 @@ class Reencoding:
 
     def _note_lost(self, item_ids: Iterable[str]) -> None:
         if lost := sorted(item_ids):
-            self._lost.update(lost)
+            self._lost = (self._lost | set(lost)).intersection(self._foreign)  # what left meanwhile is lost no more
             log.warning("not encoded again: announce them anew", extra={"items": len(lost), "first": lost[0]})
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from stream_engine.streaming.publisher import Outgoing, Publisher
 from stream_engine.streaming.rounds import rounds
 
 log = logging.getLogger(__name__)
+WORKERS = 256  # whose snapshots are kept until they are taken in: the latest, of all that ever had a name
 
 
 class Learner(Protocol):
@@ -44,7 +46,10 @@ class Sharing:
         """A record of the ranker topic; our own counts only before we have learnt anything, after a restart."""
         worker = key.decode()
         if value is not None and (worker != self._worker or self._learner.samples == 0):
+            self._fresh.pop(worker, None)
             self._fresh[worker] = value
+            for oldest in list(islice(self._fresh, max(0, len(self._fresh) - WORKERS))):
+                del self._fresh[oldest]
 
     def merge(self) -> None:
         """Take in what came since the last time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +41,11 @@ class BytesTable(faust.Table):
         self.sieve.owners.note(partition, token)
         self.gaps.begin(partition, token.end)
         self._headers[partition] = ((OWNER, encode_token(token)),)
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Only these are ours: forget what there was to mend in others."""
+        self.sieve.keep(partitions)
+        self.gaps.keep(partitions)
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         """Apply what a recovery reads, but for late records (see changelogs.py)."""

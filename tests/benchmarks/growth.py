@@ -1,11 +1,13 @@
 """Whether what is kept stays small: a user with a million clicks, an item clicked a million times, a million users.
 
-python tests/benchmarks/growth.py [--count 1000000]; a few minutes.
+And with ids that nobody announces (strangers.py). PYTHONPATH=tests python tests/benchmarks/growth.py [--count 1000000]
+[--strangers 300000]: a few minutes for the former, ten for the latter.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import resource
 import sys
@@ -13,6 +15,7 @@ import time
 from itertools import pairwise
 
 import numpy as np
+from strangers import strangers
 
 from stream_engine.events import Interaction, Received, Source
 from stream_engine.items.statistics import ItemStatistics, encode_statistics, observe
@@ -84,13 +87,17 @@ def resident() -> int:
 
 
 def main() -> None:
-    """All three, as JSON."""
+    """All of it, as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=1_000_000)
-    count = parser.parse_args().count
+    parser.add_argument("--strangers", type=int, default=300_000)
+    given = parser.parse_args()
+    count, ids = given.count, given.strangers
     marks = [mark for mark in (1_000, 10_000, 100_000, 1_000_000) if mark <= count]
     users = many_users(count)
-    report = {"many_users": users, "one_user": one_user(marks), "one_item": one_item(marks)}
+    report: dict[str, object] = {"many_users": users, "one_user": one_user(marks), "one_item": one_item(marks)}
+    unannounced = StatisticsSettings().unannounced
+    report["strangers"] = asyncio.run(strangers([ids // 6, ids // 3, ids * 2 // 3, ids], unannounced))
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 
 

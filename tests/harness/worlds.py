@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import count
 
@@ -18,8 +19,9 @@ from stream_engine.items.view import ItemView
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings
 from stream_engine.streaming.feed import ViewWriter
-from stream_engine.streaming.publisher import Outgoing
+from stream_engine.streaming.publisher import Outgoing, Publisher
 from stream_engine.streaming.stages import Catalogue, Clicks, Control, Erasing, FakeTable, Joins, Ordering, Statistics
+from stream_engine.streaming.surplus import Surplus
 
 PARTITIONS = 4
 NOW = 1_700_000_000.0
@@ -126,6 +128,20 @@ class Stages:
         for each in of(effects, "items-changelog"):
             self.writer.statistics(each.key or b"", each.value)
         await self.writer.index()
+
+
+def surplus_of(stages: Stages, publisher: Publisher, *, unannounced: int, partitions: int = 1) -> Surplus:
+    """What bounds the statistics, of a worker that owns everything."""
+    return Surplus(
+        stages.items,
+        publisher,
+        settings=StatisticsSettings(unannounced=unannounced),
+        partitions=partitions,
+        announced=stages.writer.is_announced,
+        turn=asyncio.Lock(),
+        may_write=lambda: None,
+        owns=lambda _: True,
+    )
 
 
 def item(offset: int, item_id: str, headers: Sequence[tuple[str, bytes]] = (), **fields: object) -> FakeRecord:

@@ -189,3 +189,14 @@ def test_two_processes_may_share_one_file(path):
     assert 40 <= len(found) <= 60
     for text, row in found.items():
         np.testing.assert_array_equal(row, np.full(8, int(text[1:])))
+
+
+def test_texts_that_come_once_take_no_more_room_on_the_disk(path):
+    cache, sizes = open_cache(path, limit=500), []
+    for start in range(0, 20_000, 100):
+        texts = [f"text {number}" for number in range(start, start + 100)]
+        cache.put(texts, rows_of(texts))
+        sizes.append(sum(file.stat().st_size for file in path.parent.iterdir()))
+    cache.close()
+    assert max(sizes[100:]) <= 1.1 * max(sizes[50:100])
+    assert max(sizes) < 8 << 20  # most of it the log of writes

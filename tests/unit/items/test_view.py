@@ -250,6 +250,16 @@ def test_statistics_that_come_and_go_take_no_more_rows_and_nobody_keeps_a_false_
     assert len(view._hashes._young) <= len(view.ids)
 
 
+def test_an_item_that_comes_and_goes_for_ever_is_one_item() -> None:
+    view = new_view()
+    for _ in range(2_000):
+        view.put(record("a", categories=("x",)))
+        view.put_statistics("a", stats())
+        view.remove("a")
+        view.forget_statistics("a")
+    assert (len(view.ids), len(view._released), len(view._unsettled), len(view.shelves)) == (1, 1, 0, 0)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["put", "count", "remove", "forget"]), st.integers(0, 120)), max_size=600))
 def test_whatever_comes_and_goes_each_item_has_its_own_facts(steps: list[tuple[str, int]]) -> None:
     view, known, counted = new_view(), dict[str, float](), dict[str, float]()

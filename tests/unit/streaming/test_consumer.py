@@ -238,6 +238,23 @@ async def test_whoever_takes_over_writes_as_a_later_owner(app: ChunkApp) -> None
     assert table.sieve.covered == {b"u": 0}
 
 
+async def test_whoever_takes_over_forgets_what_there_was_to_mend_of_others(app: ChunkApp) -> None:
+    table = users_table(app, Settings())
+    table.sieve.covered.update({b"u": 0, b"v": 1})
+    table.gaps.begin(1, 3)
+    table.gaps.note_end(1, 5)
+    app.tables.recovery.active_highwaters.update({OTHER: 6, NOBODYS: 4})
+    app.consumer_generation_id = 5
+    app.take_over()
+    assert table.sieve.covered == {b"u": 0, b"v": 1}
+    table.gaps.note_end(1, 9)
+    del app.tables.recovery.active_highwaters[NOBODYS]
+    app.take_over()
+    assert (table.sieve.covered, table.gaps.open) == ({b"u": 0}, [])
+    table.gaps.note_end(1, 12)
+    assert table.gaps.open == []
+
+
 async def test_a_changelog_of_a_later_version_is_not_recovered_from(app: ChunkApp) -> None:
     table = users_table(app, Settings())
     newer = SimpleNamespace(key=b"u", value=b"\x02\x90", partition=0, offset=0, headers=[])

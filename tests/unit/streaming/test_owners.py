@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_engine.streaming.changelogs import Sieve
-from stream_engine.streaming.owners import OWNER, Owners, Token, encode_token, token_of
+from stream_engine.streaming.owners import KEPT, OWNER, Owners, Token, encode_token, token_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "owner-v1.bin"
 FORMER, LATTER = Token(0, 3), Token(1, 4)
@@ -84,6 +84,15 @@ def test_who_took_over_knows_what_is_late_before_anything_is_written(log: Log) -
     for offset, (token, replaced) in enumerate(log):
         known = [other for other, _ in log if other > token and other.end <= offset]
         assert owners.is_late(0, offset, token) == bool(known), replaced
+
+
+def test_of_ever_new_owners_the_latest_are_known() -> None:
+    owners, latest = Owners(), 10_000
+    for generation in range(latest):
+        owners.note(0, Token(10 * generation, generation))
+    assert len(owners._known[0]) == KEPT
+    assert owners.is_late(0, 10 * latest, Token(10 * latest - 20, latest - 2))
+    assert not owners.is_late(0, 10 * latest, Token(10 * latest - 10, latest - 1))
 
 
 def sieve(*records: tuple[str, Token | None]) -> tuple[Sieve, list[bool]]:

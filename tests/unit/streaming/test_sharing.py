@@ -6,7 +6,7 @@ import pytest
 
 from stream_engine.errors import Unavailable
 from stream_engine.streaming.publisher import FakePublisher, Outgoing
-from stream_engine.streaming.sharing import Sharing
+from stream_engine.streaming.sharing import WORKERS, Sharing
 
 
 class Learner:
@@ -57,6 +57,18 @@ def test_our_own_counts_only_before_we_have_learnt() -> None:
     sharing.take(b"me", b"our own echo")
     sharing.merge()
     assert learner.merged == [{"me": b"from before the restart"}]
+
+
+def test_of_ever_new_workers_the_latest_are_taken_in() -> None:
+    sharing, learner = made()
+    for number in range(3 * WORKERS):
+        sharing.take(b"always", b"%d" % number)
+        sharing.take(b"w%d" % number, b"")
+    sharing.merge()
+    (merged,) = learner.merged
+    assert len(merged) == WORKERS
+    assert merged["always"] == b"%d" % (3 * WORKERS - 1)
+    assert merged.keys() - {"always"} == {f"w{3 * WORKERS - 1 - ago}" for ago in range(WORKERS - 1)}
 
 
 async def test_what_is_new_is_published_once_and_only_with_the_lease() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness.records import record
-from harness.worlds import Stages, of
+from harness.worlds import Stages, of, surplus_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,19 +171,6 @@ async def test_an_item_announced_soon_keeps_its_clicks_in_every_view() -> None:
     assert [decode_statistics(value).clicks for value in stages.items.values.values()] == [1.0]
     assert stages.view.columns.clicks[stages.view.row("new")] == 1.0
     assert np.flatnonzero(stages.view.columns.counted).tolist() == [stages.view.row("new")]
-
-
-def surplus_of(stages: Stages, publisher: FakePublisher, *, unannounced: int) -> Surplus:
-    return Surplus(
-        stages.items,
-        publisher,
-        settings=StatisticsSettings(unannounced=unannounced),
-        partitions=1,
-        announced=stages.writer.is_announced,
-        turn=asyncio.Lock(),
-        may_write=lambda: None,
-        owns=lambda _: True,
-    )
 
 
 async def test_what_is_forgotten_comes_back_by_a_click_on_it_and_not_by_one_on_another() -> None:
