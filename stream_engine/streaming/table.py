@@ -44,7 +44,8 @@ class BytesTable(faust.Table):
 
     def keep(self, partitions: Collection[int]) -> None:
         """Only these are ours: forget what there was to mend in others."""
-        self.sieve.keep(partitions)
+        if isinstance(self.data, MemoryStore):  # else what was read is not read again when they come back
+            self.sieve.keep(partitions)
         self.gaps.keep(partitions)
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -59,6 +59,11 @@ class Store:
         if self._owned:
             self.sieve.owners.note(partition, token)
             self._headers[partition] = ((OWNER, encode_token(token)),)
+
+    def keep(self, partitions: Collection[int]) -> None:
+        if not self._disk:
+            self.sieve.keep(partitions)
+        self.gaps.keep(partitions)
 
     def apply(self, records: Iterable[Record]) -> None:
         """Take records of the changelog."""
