@@ -14,8 +14,8 @@ from stream_engine.items import statistics
 from stream_engine.settings import Settings
 from stream_engine.streaming.attempts import raised
 from stream_engine.streaming.changelogs import Marks, Sieve
+from stream_engine.streaming.chunk_app import ChunkApp
 from stream_engine.streaming.clients import servers, ssl_context
-from stream_engine.streaming.consumer import ChunkApp
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.table import BytesTable
 from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, interactions_topic, joins_topic

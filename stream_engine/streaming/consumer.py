@@ -16,26 +16,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, NoReturn
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-import faust
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
-from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from stream_engine.errors import NewerVersion
 from stream_engine.streaming.chunks import Chunk, Record
 from stream_engine.streaming.membership import MemberThread
-from stream_engine.streaming.owners import Token
 from stream_engine.streaming.positions import Partition, Positions, Span
 from stream_engine.streaming.recovering import take
-from stream_engine.streaming.table import BytesTable
-from stream_engine.versions import refuse_newer
+
+if TYPE_CHECKING:
+    from stream_engine.streaming.chunk_app import ChunkApp
 
 CHUNKS_IN_HAND = 4  # of a partition; more are left on the broker
 LONGEST_POLL = 0.1  # seconds; commits and seeks of the same thread queue up behind a poll
+
+Polled = tuple[int, Any]
+"""The epoch in which a poll began, and what Faust says of it: records by partition, and which are active."""
 
 
 class ChunkConsumer(FaustConsumer):
@@ -43,6 +43,7 @@ class ChunkConsumer(FaustConsumer):
 
     app: ChunkApp
     _thread: MemberThread
+    _polling: asyncio.Task[Polled] | None = None  # what comes next
 
     def _new_consumer_thread(self) -> MemberThread:
         return MemberThread(self, loop=self.loop, beacon=self.beacon)
@@ -53,29 +54,52 @@ class ChunkConsumer(FaustConsumer):
         return self.app.positions
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
-        """Yield one message a chunk (of a changelog: a fetch); what may not be delivered is sought again."""
-        epoch = self.positions.epoch
-        batches, active = await self._wait_next_records(timeout)
+        """Yield one message a chunk (of a changelog: a fetch); what may not be delivered is sought again.
+
+        While chunks are being delivered the next records are waited for already: aiokafka asks the broker for more only
+        once all it has was taken. Not while a changelog is read, and not if anything has to be sought again.
+        """
+        polling, self._polling = self._polling or self._begin_poll(timeout), None
+        epoch, (batches, active) = await polling
         if not batches or self.should_stop:
             return
-        undelivered = set()
+        for tp in [tp for tp in batches if tp.topic not in self.app.chunk_topics]:  # changelogs
+            records = batches.pop(tp)
+            if not self.flow_active:
+                return
+            if take(self.app.tables.recovery, tp, records):
+                yield tp, self._to_message(tp, records[-1])
+        chunks, undelivered = self._handed_over(batches, active, epoch)
+        if not undelivered and not self.app.in_recovery:
+            self._polling = self._begin_poll(timeout)
+        for tp, chunk in chunks:
+            self._read_offset[tp] = None  # else Faust drops what is sought again
+            yield tp, self._chunk_message(tp, chunk)
+        if undelivered:
+            await self._seek_back(self.positions.undelivered(undelivered))
+
+    def _begin_poll(self, timeout: float) -> asyncio.Task[Polled]:
+        poll = asyncio.ensure_future(self._poll(self.positions.epoch, timeout))
+        poll.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may end when nobody waits
+        return poll
+
+    async def _poll(self, epoch: int, timeout: float) -> Polled:  # noqa: ASYNC109
+        return epoch, await self._wait_next_records(timeout)
+
+    def _handed_over(
+        self, batches: Mapping[TP, list[Record]], active: set[TP], epoch: int
+    ) -> tuple[list[tuple[TP, Chunk]], set[TP]]:
+        """What was fetched in an epoch in chunks, and the partitions of which some may not be delivered."""
+        chunks, undelivered = [], set()
         for tp, records in batches.items():
-            if tp.topic not in self.app.chunk_topics:  # a changelog
-                if not self.flow_active:
-                    return
-                if take(self.app.tables.recovery, tp, records):
-                    yield tp, self._to_message(tp, records[-1])
-                continue
             for part in self._parts(records):
                 deliverable = self.flow_active and tp in (active | self._buffered_partitions)
                 span = self._hand_over(tp, part, epoch) if deliverable else None
                 if span is None:
                     undelivered.add(tp)
                     break
-                self._read_offset[tp] = None  # else Faust drops what is sought again
-                yield tp, self._chunk_message(tp, Chunk(span, part))
-        if undelivered:
-            await self._seek_back(self.positions.undelivered(undelivered))
+                chunks.append((tp, Chunk(span, part)))
+        return chunks, undelivered
 
     def _parts(self, records: list[Record]) -> Iterator[tuple[Record, ...]]:
         size = self.app.chunk_size
@@ -187,82 +211,3 @@ class ChunkConsumer(FaustConsumer):
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Gaps are part of a chunk's span; Faust's own account of them is not used."""
-
-
-class ChunkTransport(FaustTransport):
-    """Faust's aiokafka transport with our consumer."""
-
-    Consumer: ClassVar[type[FaustConsumer]] = ChunkConsumer
-
-
-class ChunkApp(faust.App):
-    """A Faust app that consumes some topics in chunks and knows when a chunk is in hand."""
-
-    def __init__(
-        self,
-        *args: Any,
-        chunk_topics: frozenset[str],
-        chunk_size: int,
-        finish: Callable[[], Awaitable[None]],
-        outdated: Callable[[NewerVersion], NoReturn],
-        **options: Any,
-    ) -> None:
-        self.chunk_topics = chunk_topics
-        self.chunk_size = chunk_size
-        self.positions = Positions()
-        self.ends: dict[Partition, int] = {}  # when last asked: a log never shrinks
-        self.finish = finish
-        self.outdated = outdated
-        self.turned_out: Callable[[str], object] = lambda _: None  # told why the group does not know us any more
-        super().__init__(*args, Table=BytesTable, **options)
-
-    def take_over(self) -> None:
-        """Say who we are: all changelogs of ours were read up to where they ended when this generation began."""
-        for tp, last in self.tables.recovery.active_highwaters.items():
-            self._table(tp.topic).own(tp.partition, Token(last + 1, self.consumer_generation_id))
-        for changelog in self.tables.changelog_topics:
-            ours = {tp.partition for tp in self.tables.recovery.active_highwaters if tp.topic == changelog}
-            self._table(changelog).keep(ours)
-
-    def note_written(self, topic: str, partition: int, offset: int) -> None:
-        """A record of ours is on a changelog: a table that knows all before it need not read it after a rebalance."""
-        place, known = TP(topic, partition), self.tables.recovery.active_offsets
-        if known.get(place) is None:
-            return
-        self._table(topic).gaps.note_written(partition, offset)
-        if known[place] == offset - 1:
-            known[place] = offset
-
-    def ends_of(self, changelog: str) -> dict[int, int]:
-        """Where it ended when last asked, by partition, as far as it is ours."""
-        return {at: end for (topic, at), end in self.ends.items() if topic == changelog and self.owns(at)}
-
-    def owns(self, partition: int) -> bool:
-        """Whether this partition of all topics is ours, and its changelogs were read."""
-        ours = all(self.positions.is_ours((topic, partition)) for topic in self.chunk_topics)
-        return ours and not self.in_recovery
-
-    def _table(self, changelog: str) -> Any:
-        return self.tables._changelogs[changelog]  # noqa: SLF001
-
-    def recovered(self) -> int:
-        """A number that grows as long as records of changelogs are read for tables to recover."""
-        return sum(offset or 0 for offset in list(self.tables.recovery.active_offsets.values()))
-
-    def refuse_newer(self, value: bytes | None, known: int, changelog: str) -> None:
-        """Go no further where a changelog holds what a later version of us wrote."""
-        try:
-            refuse_newer(value, known, changelog)
-        except NewerVersion as newer:
-            self.outdated(newer)
-
-    def _new_transport(self) -> FaustTransport:
-        return ChunkTransport(self.conf.broker_consumer, self)
-
-    async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
-        """At a rebalance or stop: let the chunks in hand end, then commit what they did."""
-        del logger
-        self.positions.close()
-        await self.finish()
-        if not await asyncio.shield(consumer.commit()):  # it may have waited for one that began with less
-            await asyncio.shield(consumer.commit())

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from aiokafka.errors import KafkaError
 
-from stream_engine.streaming.consumer import ChunkApp
+from stream_engine.streaming.chunk_app import ChunkApp
 from stream_engine.streaming.positions import Partition
 from stream_engine.streaming.watchdog import Progress
 

@@ -20,7 +20,7 @@ from stream_engine.errors import BadConfiguration, NewerVersion
 from stream_engine.metrics import Metrics
 from stream_engine.settings import Settings
 from stream_engine.streaming.app import add_agents, items_table, make_app, users_table
-from stream_engine.streaming.consumer import ChunkApp
+from stream_engine.streaming.chunk_app import ChunkApp
 from stream_engine.streaming.expiry import Expiry
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.health import Health

@@ -14,7 +14,7 @@ from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from simulation.broker import CHANGELOG, CLICKS
 from simulation.stage import Store
-from stream_engine.streaming.consumer import ChunkApp
+from stream_engine.streaming.chunk_app import ChunkApp
 from stream_engine.streaming.positions import Positions
 
 QUEUE = 3  # chunks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +15,9 @@ from harness.records import FakeRecord, record
 from stream_engine.errors import NewerVersion
 from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.app import make_app, users_table
+from stream_engine.streaming.chunk_app import ChunkApp
 from stream_engine.streaming.chunks import Chunk
-from stream_engine.streaming.consumer import ChunkApp, ChunkConsumer
+from stream_engine.streaming.consumer import ChunkConsumer
 from stream_engine.streaming.gaps import Gap
 from stream_engine.streaming.owners import OWNER, Token, encode_token, token_of
 from stream_engine.users import UserState, encode_state
@@ -38,12 +40,16 @@ class Fetching(ChunkConsumer):
     def prepare(self, batches: dict[TP, list[FakeRecord]]) -> None:
         self.batches = batches
         self.sought: list[dict[TP, int]] = []
+        self.polls: list[asyncio.Event] = []  # those after the first wait
         self._set_active_tps({P, Q, OTHER})
         self.positions.start({tuple(tp): 0 for tp in (P, Q)})
         self.positions.open(self.positions.epoch)
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109
-        return self.batches, self._active_partitions
+        self.polls.append(asyncio.Event())
+        if len(self.polls) > 1:
+            await self.polls[-1].wait()
+        return dict(self.batches), self._active_partitions
 
     def assignment(self) -> set[TP]:
         return {P, Q, OTHER}
@@ -85,8 +91,8 @@ async def test_our_topics_come_in_chunks_of_a_changelog_how_far_it_is_applied(
     consumer.prepare({P: records(P, 0, 1, 4), OTHER: records(OTHER, 0, 1), NOBODYS: records(NOBODYS, 0)})
     fetched = [(tp, message) async for tp, message in consumer.getmany(1.0)]
     got = [(tp, message.value) for tp, message in fetched]
-    assert [tp for tp, _ in got] == [P, P, OTHER]
-    assert fetched[-1][1].offset == app.tables.recovery.active_offsets[OTHER] == 1
+    assert [tp for tp, _ in got] == [OTHER, P, P]
+    assert fetched[0][1].offset == app.tables.recovery.active_offsets[OTHER] == 1
     chunks = [value for _, value in got if isinstance(value, Chunk)]
     assert [[each.offset for each in chunk.records] for chunk in chunks] == [[0, 1], [4]]
     assert [(chunk.span.after, chunk.span.end) for chunk in chunks] == [(0, 2), (2, 5)]
@@ -100,13 +106,49 @@ async def test_what_is_fetched_but_may_not_be_delivered_is_sought_again(consumer
     assert consumer.sought == [{Q: 0}]
 
 
-async def test_a_partition_that_is_rewound_between_two_chunks_is_sought_again(consumer: Fetching) -> None:
+async def test_a_partition_that_is_rewound_between_two_chunks_is_sought_and_the_second_is_void(
+    consumer: Fetching,
+) -> None:
     consumer.prepare({P: records(P, 0, 1, 2, 3)})
-    async for _, message in consumer.getmany(1.0):
-        assert [each.offset for each in message.value.records] == [0, 1]
-        await consumer.rewind(message.value)
-    assert consumer.sought == [{P: 0}, {P: 0}]
+    first, second = [message.value async for _, message in consumer.getmany(1.0)]
+    await consumer.rewind(first)
+    assert consumer.sought == [{P: 0}]
     assert consumer.positions.may_fetch(tuple(P))
+    assert not consumer.positions.accept(second.span)
+    assert not consumer.positions.is_behind_a_loss(second.span)
+
+
+async def test_what_comes_next_is_waited_for_while_chunks_are_delivered(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1)})
+    async for _ in consumer.getmany(1.0):
+        await asyncio.sleep(0)
+        assert len(consumer.polls) == 2
+    consumer.batches = {P: records(P, 2, 3)}
+    consumer.polls[1].set()
+    (chunk,) = [message.value async for _, message in consumer.getmany(1.0)]
+    assert (chunk.span.after, chunk.span.end) == (2, 4)
+    await asyncio.sleep(0)
+    assert len(consumer.polls) == 3
+
+
+async def test_what_was_waited_for_in_an_epoch_that_is_over_is_sought_again(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1)})
+    (chunk,) = [message.value async for _, message in consumer.getmany(1.0)]
+    await asyncio.sleep(0)
+    await consumer.rewind(chunk)
+    consumer.polls[1].set()
+    assert [tp async for tp, _ in consumer.getmany(1.0)] == []
+    assert consumer.sought == [{P: 0}, {P: 0}]
+    await asyncio.sleep(0)
+    assert len(consumer.polls) == 2  # it would see what is from before that seek
+
+
+async def test_nothing_is_waited_for_ahead_in_a_recovery(app: ChunkApp, consumer: Fetching) -> None:
+    app.in_recovery = True
+    consumer.prepare({P: records(P, 0, 1)})
+    assert [tp async for tp, _ in consumer.getmany(1.0)] == [P]
+    await asyncio.sleep(0)
+    assert len(consumer.polls) == 1
 
 
 async def test_nothing_is_sought_while_a_rebalance_is_under_way(consumer: Fetching) -> None:

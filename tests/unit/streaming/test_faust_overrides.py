@@ -18,7 +18,8 @@ import pytest
 from faust.streams import _current_event
 from faust.transport.consumer import Consumer
 
-from stream_engine.streaming.consumer import ChunkApp, ChunkConsumer, ChunkTransport
+from stream_engine.streaming.chunk_app import ChunkApp, ChunkTransport
+from stream_engine.streaming.consumer import ChunkConsumer
 from stream_engine.streaming.membership import MemberThread
 from stream_engine.streaming.table import BytesTable
 

@@ -1,0 +1,98 @@
+"""A Faust app that consumes some topics in chunks (see consumer.py), and what it knows of its changelogs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, NoReturn
+
+import faust
+from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
+from faust.transport.drivers.aiokafka import Transport as FaustTransport
+from faust.types import TP
+
+from stream_engine.errors import NewerVersion
+from stream_engine.streaming.consumer import ChunkConsumer
+from stream_engine.streaming.owners import Token
+from stream_engine.streaming.positions import Partition, Positions
+from stream_engine.streaming.table import BytesTable
+from stream_engine.versions import refuse_newer
+
+
+class ChunkTransport(FaustTransport):
+    """Faust's aiokafka transport with our consumer."""
+
+    Consumer: ClassVar[type[FaustConsumer]] = ChunkConsumer
+
+
+class ChunkApp(faust.App):
+    """A Faust app that consumes some topics in chunks and knows when a chunk is in hand."""
+
+    def __init__(
+        self,
+        *args: Any,
+        chunk_topics: frozenset[str],
+        chunk_size: int,
+        finish: Callable[[], Awaitable[None]],
+        outdated: Callable[[NewerVersion], NoReturn],
+        **options: Any,
+    ) -> None:
+        self.chunk_topics = chunk_topics
+        self.chunk_size = chunk_size
+        self.positions = Positions()
+        self.ends: dict[Partition, int] = {}  # when last asked: a log never shrinks
+        self.finish = finish
+        self.outdated = outdated
+        self.turned_out: Callable[[str], object] = lambda _: None  # told why the group does not know us any more
+        super().__init__(*args, Table=BytesTable, **options)
+
+    def take_over(self) -> None:
+        """Say who we are: all changelogs of ours were read up to where they ended when this generation began."""
+        for tp, last in self.tables.recovery.active_highwaters.items():
+            self._table(tp.topic).own(tp.partition, Token(last + 1, self.consumer_generation_id))
+        for changelog in self.tables.changelog_topics:
+            ours = {tp.partition for tp in self.tables.recovery.active_highwaters if tp.topic == changelog}
+            self._table(changelog).keep(ours)
+
+    def note_written(self, topic: str, partition: int, offset: int) -> None:
+        """A record of ours is on a changelog: a table that knows all before it need not read it after a rebalance."""
+        place, known = TP(topic, partition), self.tables.recovery.active_offsets
+        if known.get(place) is None:
+            return
+        self._table(topic).gaps.note_written(partition, offset)
+        if known[place] == offset - 1:
+            known[place] = offset
+
+    def ends_of(self, changelog: str) -> dict[int, int]:
+        """Where it ended when last asked, by partition, as far as it is ours."""
+        return {at: end for (topic, at), end in self.ends.items() if topic == changelog and self.owns(at)}
+
+    def owns(self, partition: int) -> bool:
+        """Whether this partition of all topics is ours, and its changelogs were read."""
+        ours = all(self.positions.is_ours((topic, partition)) for topic in self.chunk_topics)
+        return ours and not self.in_recovery
+
+    def _table(self, changelog: str) -> Any:
+        return self.tables._changelogs[changelog]  # noqa: SLF001
+
+    def recovered(self) -> int:
+        """A number that grows as long as records of changelogs are read for tables to recover."""
+        return sum(offset or 0 for offset in list(self.tables.recovery.active_offsets.values()))
+
+    def refuse_newer(self, value: bytes | None, known: int, changelog: str) -> None:
+        """Go no further where a changelog holds what a later version of us wrote."""
+        try:
+            refuse_newer(value, known, changelog)
+        except NewerVersion as newer:
+            self.outdated(newer)
+
+    def _new_transport(self) -> FaustTransport:
+        return ChunkTransport(self.conf.broker_consumer, self)
+
+    async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
+        """At a rebalance or stop: let the chunks in hand end, then commit what they did."""
+        del logger
+        self.positions.close()
+        await self.finish()
+        if not await asyncio.shield(consumer.commit()):  # it may have waited for one that began with less
+            await asyncio.shield(consumer.commit())
