@@ -4,6 +4,7 @@
   message are then paid once a chunk (6 x cheaper).
 - Own positions: what is committed comes from `Positions`, not from Faust's ack lists, whose gap logic and off-by-one
   step over records at a rebalance. Records that were fetched but may not be delivered are sought again.
+- Polled ahead: aiokafka asks for more only once all it has was taken, and while clicks are handled nobody takes it.
 - Back-pressure per partition: what has many chunks in hand is not fetched. Faust's own pauses a partition when the
   queue of its topic is full, and may let it starve.
 - Changelogs are applied fetch by fetch (recovering.py): a recovery record by record keeps users waiting.
