@@ -109,7 +109,7 @@ def test_both_in_one_group_while_clicks_flow(broker: Broker, tmp_path: Path) -> 
         live.items(TITLES)
         traffic = Traffic(broker.bootstrap, live.topics.clicks, users=30, items=len(TITLES), rate=40)
         done = threading.Event()
-        sender = threading.Thread(target=traffic.send, args=(done.is_set,))
+        sender = threading.Thread(target=traffic.send, args=(done.is_set, lambda: False))
         sender.start()
         theirs = WorkerProcess(tmp_path / "theirs", settings, newer)
         live.workers.append(theirs)
