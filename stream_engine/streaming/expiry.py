@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 
 from stream_engine.errors import StreamEngineError
-from stream_engine.streaming.forgetting import Listed, Place, forget
+from stream_engine.streaming.forgetting import Listed, Place, Tour, forget
 from stream_engine.streaming.publisher import Outgoing, Publisher
 from stream_engine.streaming.rounds import rounds
 from stream_engine.users import last_active
@@ -47,7 +47,7 @@ class Expiry:
         self._may_write = may_write
         self._owns = owns
         self._clock = clock
-        self._round: list[Place] = []
+        self._tour = Tour(users)
         self._latest = 0.0
         self.expired = 0
 
@@ -58,8 +58,7 @@ class Expiry:
     async def step(self) -> None:
         """Look at the next few users and forget those who are due; raises Unavailable, and forgets nobody then."""
         async with self._turn:
-            self._round = self._round or self._users.places()
-            looked_at, self._round = self._round[:LOOKED_AT], self._round[LOOKED_AT:]
+            looked_at = self._tour.next(LOOKED_AT)
             due = [place for place in looked_at if self._owns(place[1]) and self._is_due(place)][:EXPIRED]
             if not due:
                 return

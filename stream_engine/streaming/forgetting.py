@@ -16,8 +16,29 @@ class Listed(StateTable, Protocol):
     """A table with what it takes to go through it."""
 
     def places(self) -> list[Place]:
-        """Every key and its partition, those of standbys among them."""
+        """Every key and its partition."""
         ...
+
+
+class Tour:
+    """Goes round what a table holds for ever, some at a time; what is new there comes in the next round."""
+
+    def __init__(self, table: Listed) -> None:
+        self._table = table
+        self._left: list[Place] = []  # of this round, the next ones last
+
+    def next(self, count: int) -> list[Place]:
+        """The next few of the round; after its last, the first of another."""
+        self._left = self._left or self._table.places()[::-1]
+        begin = max(0, len(self._left) - count)
+        taken = self._left[begin:][::-1]
+        del self._left[begin:]
+        return taken
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of a round were looked at."""
+        return not self._left
 
 
 async def forget(

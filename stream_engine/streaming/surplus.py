@@ -19,7 +19,7 @@ from heapq import nsmallest
 from stream_engine.errors import StreamEngineError
 from stream_engine.items.statistics import strength
 from stream_engine.settings import StatisticsSettings
-from stream_engine.streaming.forgetting import Listed, Place, forget
+from stream_engine.streaming.forgetting import Listed, Place, Tour, forget
 from stream_engine.streaming.publisher import Publisher
 from stream_engine.streaming.rounds import rounds
 
@@ -54,7 +54,7 @@ class Surplus:
         self._turn = turn
         self._may_write = may_write
         self._owns = owns
-        self._round: list[Place] = []
+        self._tour = Tour(items)
         self._found: dict[int, list[tuple[float, Place]]] = {}  # what is not announced, by partition
         self._weakest: list[tuple[float, Place]] = []  # what is too much
         self.forgotten = 0
@@ -73,15 +73,13 @@ class Surplus:
 
     async def _look(self, ours: set[int]) -> None:
         """At the next of the round; after the last it is known what is too much."""
-        self._round = self._round or self._items.places()
-        looked_at, self._round = self._round[:LOOKED_AT], self._round[LOOKED_AT:]
-        for at, place in enumerate(looked_at, start=1):
+        for at, place in enumerate(self._tour.next(LOOKED_AT), start=1):
             found = self._strength(place) if place[1] in ours else None
             if found is not None:
                 self._found.setdefault(place[1], []).append((found, place))
             if at % PIECE == 0:
                 await asyncio.sleep(0)
-        if not self._round:
+        if self._tour.has_ended:
             for found_there in self._found.values():
                 self._weakest += nsmallest(len(found_there) - self._share, found_there)
             self._found = {}
