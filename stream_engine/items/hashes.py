@@ -17,6 +17,7 @@ class HashIndex:
         self._ordered = np.zeros(0, np.int32)
         self._hashes = np.zeros(0, np.uint32)  # of those, as they were then
         self._young: set[int] = set()
+        self._young_rows = np.zeros(0, np.int64)  # the same, as of the last question
 
     def note(self, row: int) -> None:
         """The row has another hash now."""
@@ -24,11 +25,15 @@ class HashIndex:
 
     def rows(self, wanted: NDArray[np.uint32], hashes: NDArray[np.uint32]) -> _Rows:
         """The rows with these hashes, each once; `hashes` has that of every row."""
+        if not len(wanted):
+            return np.zeros(0, np.int64)
         if len(self._young) > len(self._ordered) // 50:
             self._ordered = np.argsort(hashes).astype(np.int32)
             self._hashes = hashes[self._ordered]
             self._young.clear()
-        young = np.fromiter(self._young, np.int64, len(self._young))
+        if len(self._young) != len(self._young_rows):  # it grows, or is emptied
+            self._young_rows = np.fromiter(self._young, np.int64, len(self._young))
+        young = self._young_rows
         fresh: _Rows = young[(hashes[young, None] == wanted).any(axis=1)]
         if not len(self._ordered):
             return fresh
