@@ -92,10 +92,10 @@ class ChunkConsumer(FaustConsumer):
     ) -> tuple[list[tuple[TP, Chunk]], set[TP]]:
         """What was fetched in an epoch in chunks, and the partitions of which some may not be delivered."""
         chunks, undelivered = [], set()
+        deliverable = (active | self._buffered_partitions) if self.flow_active else set()
         for tp, records in batches.items():
             for part in self._parts(records):
-                deliverable = self.flow_active and tp in (active | self._buffered_partitions)
-                span = self._hand_over(tp, part, epoch) if deliverable else None
+                span = self._hand_over(tp, part, epoch) if tp in deliverable else None
                 if span is None:
                     undelivered.add(tp)
                     break

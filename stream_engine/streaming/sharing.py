@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from itertools import islice
 from typing import Protocol
 
 from stream_engine.streaming.publisher import Outgoing, Publisher
@@ -48,8 +47,8 @@ class Sharing:
         if value is not None and (worker != self._worker or self._learner.samples == 0):
             self._fresh.pop(worker, None)
             self._fresh[worker] = value
-            for oldest in list(islice(self._fresh, max(0, len(self._fresh) - WORKERS))):
-                del self._fresh[oldest]
+            if len(self._fresh) > WORKERS:
+                del self._fresh[next(iter(self._fresh))]
 
     def merge(self) -> None:
         """Take in what came since the last time."""
