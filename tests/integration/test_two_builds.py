@@ -6,7 +6,6 @@ The next build's formats are a version up. It reads ours; ours refuses what it w
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from harness.builds import next_build
 from harness.live import Live, engine, settings_on
-from harness.traffic import Traffic
+from harness.traffic import Traffic, sending
 from harness.workers import WorkerProcess, wait_for
 
 from stream_engine.local.broker import Broker
@@ -108,26 +107,20 @@ def test_both_in_one_group_while_clicks_flow(broker: Broker, tmp_path: Path) -> 
         (ours,) = live.workers
         live.items(TITLES)
         traffic = Traffic(broker.bootstrap, live.topics.clicks, users=30, items=len(TITLES), rate=40)
-        done = threading.Event()
-        sender = threading.Thread(target=traffic.send, args=(done.is_set, lambda: False))
-        sender.start()
         theirs = WorkerProcess(tmp_path / "theirs", settings, newer)
         live.workers.append(theirs)
         try:
-            wait_for(lambda: live.answers.times.total() > 100, "answers of ours alone")
-            theirs.start()
-            assert ours.wait(120) == 2  # once the next build has said anything that ours is to read
-            wait_for(theirs.ready, "the next build", 60)
-            ours.start()  # whoever starts it again
-            assert ours.wait(120) == 2
-            until = time.monotonic() + 2
-            wait_for(lambda: time.monotonic() > until, "some more clicks")
-            done.set()
-            sender.join()
+            with sending(traffic):
+                wait_for(lambda: live.answers.times.total() > 100, "answers of ours alone")
+                theirs.start()
+                assert ours.wait(120) == 2  # once the next build has said anything that ours is to read
+                wait_for(theirs.ready, "the next build", 60)
+                ours.start()  # whoever starts it again
+                assert ours.wait(120) == 2
+                until = time.monotonic() + 2
+                wait_for(lambda: time.monotonic() > until, "some more clicks")
             wait_for(lambda: live.answers.reflects(traffic.sent), "every click in a list", 120)
         finally:
-            done.set()
-            sender.join()
             theirs.stop()
         reasons = [line for line in ours.log.read_text().splitlines() if "leave: " in line]
         ours_to_read = (*kept(live).values(), interactions_topic(settings.kafka.group))

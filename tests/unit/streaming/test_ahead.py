@@ -40,6 +40,7 @@ class Ahead(World):
         self.handled: list[bytes] = []
         self.bad = b""
         self.hanging = b""
+        self.away: list[Unavailable] = []  # met by the second, once each
         stage = Stage("clicks", self.handle, turn=turn or asyncio.Lock(), linger=0.0, together=1, ahead=True)
         super().__init__(stage, publisher=publisher or Slow())
 
@@ -49,6 +50,8 @@ class Ahead(World):
             raise KeyError("oh no")
         if self.hanging in [each.value for each in records]:
             await asyncio.Event().wait()
+        if self.away and records[0].value == b"1":
+            raise self.away.pop()
         return [Outgoing("out", each.key, each.value) for each in records]
 
     async def gather(self, *offsets: int) -> None:
@@ -158,24 +161,13 @@ async def test_the_turn_is_handed_on_though_there_is_more(monkeypatch: pytest.Mo
 
 
 async def test_what_fails_while_the_next_is_handled_is_not_lost() -> None:
-    """The handler of the next finds the broker away as well."""
+    """The handler of the next finds the index away as well."""
     world = Ahead(Slow(failures=1))
-    away = [Unavailable("index", "restarting")]
-    handle = world.handle
-
-    async def failing(records: Sequence[FakeRecord]) -> list[Outgoing]:
-        effects = await handle(records)
-        if records[0].value == b"1" and away:
-            raise away.pop()
-        return effects
-
-    stage = Stage("clicks", failing, linger=0.0, together=1, ahead=True)
-    other = World(stage, publisher=world.publisher)
-    await other.run(*numbered(0))
-    await other.run(*numbered(1))
-    async with running(other.guard.linger()):
+    world.away = [Unavailable("index", "restarting")]
+    await world.gather(0, 1)
+    async with running(world.guard.linger()):
         for _ in range(3):
             world.publisher.let.release()
-        await eventually(lambda: other.positions.next_of(P) == 2)
-    assert other.out == [b"0", b"1"]
-    assert other.counted("holds_total", dependency="index") == 1
+        await eventually(lambda: world.positions.next_of(P) == 2)
+    assert world.out == [b"0", b"1"]
+    assert world.counted("holds_total", dependency="index") == 1
