@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 
 import numpy as np
+from proc import resident
 
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.statistics import ItemStatistics
@@ -19,12 +19,6 @@ from stream_engine.settings import StatisticsSettings
 from stream_engine.vectors import unit
 
 DIMENSIONS = 384
-
-
-def resident() -> int:
-    """Bytes this process holds now."""
-    with open("/proc/self/statm") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def full(item_id: str, others: list[str], at: float, settings: StatisticsSettings) -> ItemStatistics:

@@ -1,8 +1,9 @@
-"""What Linux knows of a process: CPU seconds of all its threads, memory at its peak."""
+"""What Linux knows of a process: CPU seconds of all its threads, memory now and at its peak."""
 
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -19,3 +20,9 @@ def peak_mb(pid: int) -> float:
     """The most memory it ever held."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
+def resident() -> int:
+    """Bytes this process holds now."""
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        return int(file.read().split()[1]) * resource.getpagesize()

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import statistics
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from catalogue import Texts, synthetic, texts
 from clickstream import KINDS
+from proc import resident
 
 from stream_engine.index.edge import EdgeIndex
 from stream_engine.index.memory import MemoryIndex
@@ -76,7 +76,7 @@ def _profiles(vectors: Matrix) -> Matrix:
 
 async def _measure(index: Store, vectors: Matrix, queries: Matrix) -> dict[str, Any]:
     await index.ensure()
-    started, before = time.process_time(), _resident_mb()
+    started, before = time.process_time(), resident()
     for start in range(0, len(vectors), 256):
         batch = vectors[start : start + 256]
         await index.upsert(
@@ -84,7 +84,7 @@ async def _measure(index: Store, vectors: Matrix, queries: Matrix) -> dict[str, 
         )
     report = {
         "us_per_upsert": _us((time.process_time() - started) / len(vectors)),
-        "mb": round(_resident_mb() - before),
+        "mb": round((resident() - before) / 2**20),
         "recall": await _recall(index, vectors, queries),
         "us_per_query": {},
         "us_per_query_of_a_category": {},
@@ -119,11 +119,6 @@ async def _cpu(index: Store, queries: list[Query]) -> float:
         await index.search(queries)
         spent.append(time.process_time() - started)
     return statistics.median(spent)
-
-
-def _resident_mb() -> float:
-    """Megabytes this process holds now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 def _us(seconds: float) -> float:

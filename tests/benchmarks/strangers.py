@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import resource
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from itertools import count
 import numpy as np
 from harness.records import record
 from harness.worlds import Stages, surplus_of
+from proc import resident
 
 from stream_engine.engine import Engine
 from stream_engine.events import Interaction, Received, Source
@@ -88,12 +88,6 @@ class Worker:
             "bound_ms_a_second": round(1e3 * float(np.mean(self.seconds[-50:])), 1),
         }
         return {name: float(value) for name, value in found.items()}
-
-
-def resident() -> int:
-    """Bytes this process holds now."""
-    with open("/proc/self/statm") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 async def strangers(marks: Sequence[int], unannounced: int) -> dict[str, dict[str, float]]:
