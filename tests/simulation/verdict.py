@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from simulation.broker import CHANGELOG, LISTS, Record
+from simulation.broker import CHANGELOG, CLICKS, LISTS, Record
 from simulation.group import Group
 from simulation.stage import Store
 from stream_engine.codec import decode_recommendation
+from stream_engine.events import Source
 from stream_engine.streaming.changelogs import Marks
-from stream_engine.users import decode_state
+from stream_engine.users import UserState, decode_state, next_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +31,42 @@ class Witness:
     sent: list[Sent] = field(default_factory=list)
     written: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
-    erased: dict[str, int] = field(default_factory=dict)  # by user: an erasure that was sent before a tombstone came
+    erased: dict[str, int] = field(default_factory=dict)  # by user: the last erasure that what was written reflects
     wrong: list[str] = field(default_factory=list)
 
     def on_record(self, record: Record) -> None:
-        """Note which clicks a state or a list reflects, and who is erased (what is handled again then shows none)."""
-        if record.topic == CHANGELOG and record.value is None:
+        """Note which clicks and erasures a state, or which clicks a list reflects."""
+        if record.topic == CHANGELOG:
             user = (record.key or b"").decode()
-            self.erased[user] = max(
-                (each.offset for each in self.sent if each.user == user and not each.item), default=-1
-            )
-        elif record.topic == CHANGELOG and record.value is not None:
-            self.written.update(decode_state(record.value).items)
+            state = decode_state(record.value) if record.value else None
+            self.written.update(state.items if state else ())
+            self._note_erased([each for each in self.sent if each.user == user], state)
         elif record.topic == LISTS and record.value is not None:
             self.listed.update(item.item_id for item in decode_recommendation(record.value).items)
 
+    def _note_erased(self, sent: Sequence[Sent], state: UserState | None) -> None:
+        """By a tombstone; or, before it comes, by a state that got past the erasure, which was handled ahead then.
+
+        A click before the erasure, handled again after it, shows such a state: nothing else will ever show the click.
+        """
+        if state is not None:
+            sent = [each for each in sent if each.offset < next_offset(state, Source(CLICKS, each.partition, 0))]
+            if list(state.items) != _left(sent):
+                return
+        for each in sent:
+            if not each.item:
+                self.erased[each.user] = max(each.offset, self.erased.get(each.user, -1))
+
     def on_commit(self, partition: int, offset: int) -> None:
         """Look whether everything before the offset was done."""
-        done = [click for click in self.sent if click.partition == partition and click.offset < offset]
-        erased = {click.user: click.offset for click in done if not click.item} | self.erased  # the last time
-        for click in done:
-            if click.offset > erased.get(click.user, -1):
-                if click.item not in self.written:
-                    self._complain(
-                        f"{click.item} at {partition}/{click.offset} is stepped over by a commit of {offset}"
-                    )
-                if click.item not in self.listed:
-                    self._complain(f"{click.item} at {partition}/{click.offset} is committed, and no list reflects it")
+        for sent in self.sent:
+            if sent.partition != partition or not self.erased.get(sent.user, -1) < sent.offset < offset:
+                continue
+            what = f"{sent.item or f'the end of {sent.user}'} at {partition}/{sent.offset}"
+            if sent.item not in self.written:
+                self._complain(f"{what} is stepped over by a commit of {offset}")
+            elif sent.item not in self.listed:
+                self._complain(f"{what} is committed, and no list reflects it")
 
     def lost(self, logs: Sequence[Sequence[Record]], group: Group, marks: Marks) -> list[str]:
         """Recover all states from the changelogs, and compare them with what was sent and committed."""
