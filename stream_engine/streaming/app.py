@@ -32,11 +32,11 @@ def make_app(
     """A configured app with no agents yet; `finish` returns when no chunk is in hand, `outdated` never."""
     kafka = settings.kafka
     topics = settings.topics
+    patient = frozenset({topics.items, topics.users, interactions_topic(kafka.group), joins_topic(kafka.group)})
     return ChunkApp(
         kafka.group,
-        chunk_topics=frozenset(
-            {topics.clicks, topics.items, topics.users, interactions_topic(kafka.group), joins_topic(kafka.group)}
-        ),
+        chunk_topics=patient | {topics.clicks},
+        patient=patient,
         chunk_size=settings.stream.chunk,
         finish=finish,
         outdated=outdated,

@@ -32,6 +32,7 @@ class ChunkApp(faust.App):
         self,
         *args: Any,
         chunk_topics: frozenset[str],
+        patient: frozenset[str],
         chunk_size: int,
         finish: Callable[[], Awaitable[None]],
         outdated: Callable[[NewerVersion], NoReturn],
@@ -39,6 +40,7 @@ class ChunkApp(faust.App):
     ) -> None:
         self.chunk_topics = chunk_topics
         self.chunk_size = chunk_size
+        self.patient = patient
         self.positions = Positions()
         self.ends: dict[Partition, int] = {}  # when last asked: a log never shrinks
         self.finish = finish

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
+from stream_engine.streaming.pacing import Pacing
+
+PATIENCE = 0.05  # seconds
 FETCH_WAIT_MS = 200  # Faust's is 1,500: what a rebalance asks of the broker waits behind a fetch that found nothing
 
 
@@ -17,6 +21,9 @@ class MemberThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Join the group; with an instance id, to leave the process once the group does not know us any more."""
         await super().on_start()
+        fetcher = self._consumer._fetcher  # noqa: SLF001
+        ask, pacing = fetcher._get_actions_per_node, Pacing(self.app.patient, PATIENCE, time.monotonic)  # noqa: SLF001
+        fetcher._get_actions_per_node = lambda assignment: pacing.paced(ask(assignment))  # noqa: SLF001
         if self.app.conf.consumer_group_instance_id:
             coordinator = self._consumer._coordinator  # noqa: SLF001
             coordinator.reset_generation = self._instead_of(coordinator.reset_generation, coordinator)

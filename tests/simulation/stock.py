@@ -63,6 +63,7 @@ class StockConsumer(SimulatedConsumer):
 
     scheduler = DefaultSchedulingStrategy()
     getmany = Consumer.getmany
+    _drain_messages = Consumer._drain_messages
     on_partitions_revoked = Consumer.on_partitions_revoked
     _filter_tps_with_pending_acks = Consumer._filter_tps_with_pending_acks
     _new_offset = Consumer._new_offset

@@ -131,6 +131,32 @@ async def test_what_comes_next_is_waited_for_while_chunks_are_delivered(consumer
     assert len(consumer.polls) == 3
 
 
+async def test_what_a_poll_brought_is_handed_on_in_order_until_the_flow_is_suspended(consumer: Fetching) -> None:
+    handed_on: list[TP] = []
+    full, ended = asyncio.Event(), asyncio.Event()
+
+    async def callback(message: Any) -> None:
+        handed_on.append(message.tp)
+        if len(handed_on) == 3:
+            full.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    consumer.callback = callback
+    consumer.prepare({P: records(P, 0, 1, 2), Q: records(Q, 0)})
+    draining = asyncio.create_task(consumer._drain_messages(consumer))
+    await full.wait()
+    consumer.suspend_flow.set()
+    await ended.wait()
+    assert handed_on == [P, P, Q]
+    assert not draining.done()
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+
+
 async def test_what_was_waited_for_in_an_epoch_that_is_over_is_sought_again(consumer: Fetching) -> None:
     consumer.prepare({P: records(P, 0, 1)})
     (chunk,) = [message.value async for _, message in consumer.getmany(1.0)]

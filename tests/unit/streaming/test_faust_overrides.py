@@ -33,7 +33,10 @@ COORDINATOR = "aiokafka.consumer.group_coordinator:GroupCoordinator."
 UPSTREAM = {
     CONSUMER + "getmany": ("4b168d84882a70d6", "our getmany delivers, and withholds, under the same conditions"),
     CONSUMER + "_wait_next_records": ("6218e1969a636b3f", "getmany: what comes back, None or empty included"),
-    CONSUMER + "_drain_messages": ("44a2500309e83c63", "one drain task; a read offset of None delivers whatever comes"),
+    CONSUMER + "_drain_messages": (
+        "44a2500309e83c63",
+        "ours: a poll in one task; no read offsets, gaps or acks",
+    ),
     CONSUMER + "on_buffer_full": ("c8961679e0bcdce5", "getmany: partitions with full buffers stay deliverable"),
     CONSUMER + "on_buffer_drop": ("4b57e8a418d5ad9c", "getmany: and come back"),
     CONSUMER + "_filter_tps_with_pending_acks": ("f6f9239774234e7e", "the partitions a commit asks _new_offset for"),
@@ -98,6 +101,11 @@ UPSTREAM = {
     "faust.streams:Stream.noack": ("921a6f5c674d32d4", "agents acknowledge nothing"),
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek": ("a9430f1f3b9ac419", "drops what was fetched for elsewhere"),
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek_to_committed": ("f6cd85c8b70a4ccf", "None where none"),
+    "aiokafka.consumer.fetcher:Fetcher._get_actions_per_node": (
+        "1dab2cf937d165d0",
+        "requests first; one a node at a time; see pacing.py",
+    ),
+    "aiokafka.protocol.fetch:FetchRequest": ("ef21d383f1372a25", "made again with fewer topics"),
     "aiokafka.consumer.fetcher:Fetcher.fetched_records": ("be4348896b9b66af", "in order, nothing left out"),
     "aiokafka.producer.producer:AIOKafkaProducer.send": ("08ce81263f439838", "sizes refused before a batch is made"),
     "aiokafka.producer.sender:SendProduceReqHandler": ("708c9da866caf440", "idempotent batches are tried for ever"),
@@ -166,5 +174,5 @@ def test_overrides_are_called_as_upstream_calls_them(name: str) -> None:
 
 
 def test_the_fields_we_touch_are_there() -> None:
-    assert {"_read_offset", "_buffered_partitions", "flow_active"} <= set(inspect.get_annotations(Consumer))
+    assert {"_buffered_partitions", "flow_active"} <= set(inspect.get_annotations(Consumer))
     assert isinstance(_current_event, ContextVar)

@@ -1,0 +1,53 @@
+"""Topics that can wait a little are fetched at most so often: a fetch costs by its partitions, wanted or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from aiokafka.protocol.fetch import FetchRequest
+
+Actions = tuple[list[tuple[int, FetchRequest]], Any, Any, Any, Any]
+
+
+class Pacing:
+    """After a fetch of everything, the next `every` seconds are for the topics that cannot wait.
+
+    Measured: aiokafka takes 10 to 20 µs a partition to write a request and again to read the answer, most of which
+    is empty; and what comes of a click, fetched as it comes, is handled in crumbs.
+    """
+
+    def __init__(self, patient: AbstractSet[str], every: float, clock: Callable[[], float]) -> None:
+        self._patient = patient
+        self._every = every
+        self._clock = clock
+        self._all_asked: set[int] = set()  # nodes whose last fetch was of everything
+        self._all_heard: dict[int, float] = {}  # when the last such fetch of a node had ended
+
+    def paced(self, actions: Actions) -> Actions:
+        """What aiokafka's fetcher is about to do next, with less to fetch."""
+        requests, *others = actions
+        return ([(node, self._less(node, request)) for node, request in requests], *others)
+
+    def _less(self, node: int, request: FetchRequest) -> FetchRequest:
+        """The request, or the part of it that cannot wait; a node gets its next once the last has ended."""
+        now = self._clock()
+        if node in self._all_asked:
+            self._all_asked.discard(node)
+            self._all_heard[node] = now
+        left = self._all_heard.get(node, now - self._every) + self._every - now
+        urgent = [(topic, partitions) for topic, partitions in request.topics if topic not in self._patient]
+        if left <= 0 or not urgent:
+            self._all_asked.add(node)
+            return request
+        wait = min(request._max_wait_ms, math.ceil(left * 1000))  # noqa: SLF001
+        return FetchRequest(
+            wait,
+            request._min_bytes,  # noqa: SLF001
+            request._max_bytes,  # noqa: SLF001
+            request._isolation_level,  # noqa: SLF001
+            urgent,
+            rack_id=request._rack_id,  # noqa: SLF001
+        )

@@ -1,0 +1,66 @@
+"""Fetches of topics that can wait: at most so often, and never not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiokafka.protocol.fetch import FetchRequest
+
+from stream_engine.streaming.pacing import Pacing
+
+HURRIED, PATIENT = ("clicks", [(0, 5, 100)]), ("items", [(0, 7, 100)])
+NODE, OTHER = 1, 2
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pacing(clock: Clock) -> Pacing:
+    return Pacing({"items", "users"}, 0.05, clock)
+
+
+def asked(pacing: Pacing, *topics: Any, node: int = NODE) -> tuple[list[str], int]:
+    """The topics that are fetched of these, and how long the broker may wait (ms)."""
+    request = FetchRequest(200, 1, 1_000, 0, list(topics), rack_id="here")
+    actions = pacing.paced(([(node, request)], {}, 5.0, False, []))
+    ((to, paced),) = actions[0]
+    assert actions[1:] == ({}, 5.0, False, [])
+    assert to == node
+    assert (paced._min_bytes, paced._max_bytes, paced._isolation_level, paced._rack_id) == (1, 1_000, 0, "here")
+    assert all(each in topics for each in paced.topics)
+    return [topic for topic, _ in paced.topics], paced._max_wait_ms
+
+
+def test_after_a_fetch_of_everything_a_while_is_for_what_cannot_wait(pacing: Pacing, clock: Clock) -> None:
+    assert asked(pacing, HURRIED, PATIENT) == (["clicks", "items"], 200)
+    clock.now += 10.0  # so long the broker had nothing
+    assert asked(pacing, HURRIED, PATIENT) == (["clicks"], 50)
+    clock.now += 0.03
+    assert asked(pacing, HURRIED, PATIENT) == (["clicks"], 20)
+    clock.now += 0.03
+    assert asked(pacing, HURRIED, PATIENT) == (["clicks", "items"], 200)
+
+
+def test_what_can_wait_does_not_where_nothing_else_is_to_be_fetched(pacing: Pacing, clock: Clock) -> None:
+    for _ in range(3):
+        assert asked(pacing, PATIENT) == (["items"], 200)
+        clock.now += 0.001
+
+
+def test_each_broker_has_its_own_pace(pacing: Pacing) -> None:
+    assert asked(pacing, HURRIED, PATIENT) == (["clicks", "items"], 200)
+    assert asked(pacing, HURRIED, PATIENT, node=OTHER) == (["clicks", "items"], 200)
+    assert asked(pacing, HURRIED, PATIENT) == (["clicks"], 50)
