@@ -110,13 +110,18 @@ class ChunkConsumer(FaustConsumer):
         chunks, undelivered = [], set()
         deliverable = (active | self._buffered_partitions) if self.flow_active else set()
         for tp, records in batches.items():
-            for part in self._parts(records):
+            for part in self._parts(self._not_handed_over(tp, records)):
                 span = self._hand_over(tp, part, epoch) if tp in deliverable else None
                 if span is None:
                     undelivered.add(tp)
                     break
                 chunks.append((tp, Chunk(span, part)))
         return chunks, undelivered
+
+    def _not_handed_over(self, tp: TP, records: list[Record]) -> list[Record]:
+        """All, as a rule; a click that came once more would be applied after what erased it."""
+        begin = self.positions.handed((tp.topic, tp.partition))
+        return [each for each in records if each.offset >= begin]
 
     def _parts(self, records: list[Record]) -> Iterator[tuple[Record, ...]]:
         size = self.app.chunk_size

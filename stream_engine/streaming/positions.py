@@ -94,6 +94,11 @@ class Positions:
         place.handed = end
         return span
 
+    def handed(self, partition: Partition) -> int:
+        """The next offset to hand over: what is below was, in this turn; 0 when unknown."""
+        place = self._places.get(partition)
+        return 0 if place is None else place.handed
+
     def is_current(self, span: Span) -> bool:
         """Whether the span belongs to the present epoch of a partition we own."""
         place = self._places.get(span.partition)

@@ -106,6 +106,20 @@ async def test_what_is_fetched_but_may_not_be_delivered_is_sought_again(consumer
     assert consumer.sought == [{Q: 0}]
 
 
+async def test_what_comes_once_more_is_not_handed_over_again(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1, 2)})
+    async for _ in consumer.getmany(1.0):
+        pass
+    for offsets, left in ([1, 2, 3], [3]), ([0, 1], []):
+        await asyncio.sleep(0)
+        consumer.batches = {P: records(P, *offsets)}
+        consumer.polls[-1].set()
+        chunks = [message.value async for _, message in consumer.getmany(1.0)]
+        assert [each.offset for chunk in chunks for each in chunk.records] == left
+    assert consumer.positions.handed(P) == 4
+    assert consumer.sought == []
+
+
 async def test_a_partition_that_is_rewound_between_two_chunks_is_sought_and_the_second_is_void(
     consumer: Fetching,
 ) -> None:
