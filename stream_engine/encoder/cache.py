@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 FORMAT_VERSION = 1
 PATIENCE = 5.0  # seconds to wait for another process
+AGAIN = 0.01  # seconds until it is asked again where SQLite does not wait by itself
 SLICE = 500  # keys a statement; SQLite's oldest limit is 999
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, used INTEGER NOT NULL, vector BLOB NOT NULL)",
@@ -137,12 +139,26 @@ def _prepare(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version not in {0, FORMAT_VERSION}:
         raise sqlite3.DatabaseError(f"format {version}, not {FORMAT_VERSION}")
-    database.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(database)
     database.execute("PRAGMA synchronous = OFF")  # a lost vector is computed again
     with database:
         for statement in SCHEMA:
             database.execute(statement)
     _last_tick(database)  # damage shows here, where it can be mended
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Where two processes ask at once, SQLite refuses both without waiting: its time-out does not hold for this."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(AGAIN)
+        else:
+            return
 
 
 def _last_tick(database: sqlite3.Connection) -> int:

@@ -164,6 +164,19 @@ def test_a_locked_file_is_done_without(path, caplog, monkeypatch):
     cache.close()
 
 
+def test_one_that_another_process_is_just_making_is_waited_for(path, caplog, monkeypatch):
+    path.parent.mkdir()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("stream_engine.encoder.cache.time.sleep", lambda _: other.rollback())
+    cache = open_cache(path)
+    other.close()
+    assert caplog.messages == []
+    cache.put(["a"], rows_of(["a"]))
+    assert list(cache.get(["a"])) == ["a"]
+    cache.close()
+
+
 FILL = """
 import sys
 import numpy as np
