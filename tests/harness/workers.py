@@ -51,7 +51,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Start the process; its log goes on where it ended. From the main thread: it dies with the caller's."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(0o700, parents=True, exist_ok=True)
         (self.folder / "health.port").unlink(missing_ok=True)
         self._process = spawn(self._command, log=self.log, environment=self._environment)
         self._left_at = None

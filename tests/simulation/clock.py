@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
+from itertools import chain
 from typing import Any
 
 STEP = 0.0004  # seconds a callback takes at most
@@ -39,6 +40,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.process = process
         self.ready: deque[asyncio.Handle] = deque()
         self.timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self.tasks: list[asyncio.Task[Any]] = []
         self.failures: list[dict[str, Any]] = []
 
     def run(self) -> None:
@@ -46,17 +48,13 @@ class Loop(asyncio.AbstractEventLoop):
         ready, timers, clock, process = self.ready, self.timers, self._clock, self.process
         while timers and timers[0][0] <= clock.now:
             ready.append(heapq.heappop(timers)[2])
-        events._set_running_loop(self)
-        try:
-            for _ in range(len(ready)):
-                handle = ready.popleft()
-                if not handle._cancelled:
-                    handle._run()
-                    clock.now += STEP * clock.random()
-                    if process.dead or process.frozen_until > clock.now:
-                        return
-        finally:
-            events._set_running_loop(None)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+                clock.now += STEP * clock.random()
+                if process.dead or process.frozen_until > clock.now:
+                    return
 
     def time(self) -> float:
         return self._clock.now
@@ -88,6 +86,7 @@ class Loop(asyncio.AbstractEventLoop):
     ) -> asyncio.Task[Any]:
         task = asyncio.Task(coro, loop=self, name=name, context=context)
         task._log_destroy_pending = False  # whoever dies leaves tasks behind
+        self.tasks.append(task)
         return task
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
@@ -116,6 +115,7 @@ class Clock:
         self.random = chance.random
         self.loops: list[Loop] = []
         self._made: list[Loop] = []
+        self._running: Loop | None = None
         self._tickets = 0
 
     def ticket(self) -> int:
@@ -134,7 +134,9 @@ class Clock:
         """Run one iteration of one living process's loop."""
         now, first, able = self.now, float("inf"), []
         for loop in self.loops:
-            due = now if loop.ready else loop.timers[0][0] if loop.timers else first + 1
+            if not loop.ready and not loop.timers:
+                continue
+            due = now if loop.ready else loop.timers[0][0]
             due = max(due, loop.process.frozen_until)
             if due <= now:
                 able.append(loop)
@@ -144,11 +146,15 @@ class Clock:
             self.now, loop = first, earliest
         else:
             loop = able[0] if len(able) == 1 else able[int(self.random() * len(able))]
+        if loop is not self._running:
+            self._running = loop
+            events._set_running_loop(loop)
         loop.run()
 
     def close(self) -> None:
         """End whatever is still waiting for something."""
-        for task in set().union(*(asyncio.all_tasks(loop) for loop in self._made)):
+        events._set_running_loop(None)
+        for task in chain.from_iterable(loop.tasks for loop in self._made):
             with suppress(RuntimeError):  # what awaits on its way out
                 task.get_coro().close()
 
