@@ -119,9 +119,14 @@ class ChunkConsumer(FaustConsumer):
         return chunks, undelivered
 
     def _not_handed_over(self, tp: TP, records: list[Record]) -> list[Record]:
-        """All, as a rule; a click that came once more would be applied after what erased it."""
+        """All, as a rule; a click that came once more would be applied after what erased it.
+
+        A fetch that does not reach what is next is of a log that was cut or made anew: it is taken as it is.
+        """
         begin = self.positions.handed((tp.topic, tp.partition))
-        return [each for each in records if each.offset >= begin]
+        if records[0].offset < begin <= records[-1].offset:
+            return [each for each in records if each.offset >= begin]
+        return records
 
     def _parts(self, records: list[Record]) -> Iterator[tuple[Record, ...]]:
         size = self.app.chunk_size

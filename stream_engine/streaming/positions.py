@@ -95,7 +95,7 @@ class Positions:
         return span
 
     def handed(self, partition: Partition) -> int:
-        """The next offset to hand over: what is below was, in this turn; 0 when unknown."""
+        """The next offset to hand over; 0 when unknown."""
         place = self._places.get(partition)
         return 0 if place is None else place.handed
 
