@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
+from harness.still import Clock
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.index.memory import MemoryIndex
@@ -33,13 +34,6 @@ class Flaky(MemoryIndex):
         if self.failure is not None:
             raise self.failure
         return await super().search(queries)
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -6,20 +6,12 @@ from typing import Any
 
 import pytest
 from aiokafka.protocol.fetch import FetchRequest
+from harness.still import Clock
 
 from stream_engine.streaming.pacing import Pacing
 
 HURRIED, PATIENT = ("clicks", [(0, 5, 100)]), ("items", [(0, 7, 100)])
 NODE, OTHER = 1, 2
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
