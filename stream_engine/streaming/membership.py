@@ -11,7 +11,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from stream_engine.streaming.pacing import Pacing
 
-PATIENCE = 0.05  # seconds
+PATIENCE = 0.05  # seconds that all topics but clicks may wait for their next fetch
 FETCH_WAIT_MS = 200  # Faust's is 1,500: what a rebalance asks of the broker waits behind a fetch that found nothing
 
 

@@ -15,8 +15,9 @@ Actions = tuple[list[tuple[int, FetchRequest]], Any, Any, Any, Any]
 class Pacing:
     """After a fetch of everything, the next `every` seconds are for the topics that cannot wait.
 
-    Measured: aiokafka takes 10 to 20 µs a partition to write a request and again to read the answer, most of which
-    is empty; and what comes of a click, fetched as it comes, is handled in crumbs.
+    aiokafka names every partition in a request and again in the answer, most of which is empty: with 40 partitions and
+    60 clicks a second a third less CPU was measured in the consumer's thread. And what comes of a click, fetched as it
+    comes, is handled in crumbs.
     """
 
     def __init__(self, patient: AbstractSet[str], every: float, clock: Callable[[], float]) -> None:
