@@ -146,6 +146,7 @@ class Feed:
             **client_options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
         )
         self._partitions = settings.partitions
+        self._away = False  # what `after` needs; that is said once
         self.caught_up = asyncio.Event()
         self.newer: dict[str, NewerVersion] = {}  # by topic, what only a later version of us can read
 
@@ -183,7 +184,13 @@ class Feed:
             if asyncio.iscoroutine(result):
                 await result
         except Unavailable as away:
-            log.warning("index away", extra={"reason": away.reason})
+            if not self._away:
+                log.warning("index away", extra={"reason": away.reason})
+            self._away = True
+        else:
+            if self._away:
+                log.info("index back")
+            self._away = False
 
     def _take(self, apply: Apply, records: Sequence[Record]) -> None:
         for record in records:

@@ -127,7 +127,10 @@ class FakeConsumer:
         return self.batches.pop(0) if self.batches else {}
 
 
-async def test_an_unreadable_record_or_an_index_away_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreadable_record_or_an_index_away_stops_nothing_and_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     monkeypatch.setattr("stream_engine.streaming.feed.AIOKafkaConsumer", lambda **_: SimpleNamespace())
     stages, store = shaky()
     published = await stages.catalogue.handle([item(0, "a", title="tea"), item(1, "b", title="pot")])
@@ -137,13 +140,17 @@ async def test_an_unreadable_record_or_an_index_away_stops_nothing(monkeypatch: 
     bad = [record(5, b"\x63nonsense", key=b"x"), record(6, None, key=b"\xff")]
     feed._consumer = FakeConsumer([{place: [good[0], *bad, good[1]]}])  # type: ignore[assignment]
     store.failing = {"upsert"}
-    await feed._read()
+    for _ in range(5):
+        await feed._read()
     assert ("a" in stages.view, "b" in stages.view, await store.count()) == (True, True, 0)
     store.failing = set()
     async with asyncio.timeout(10):
         while await store.count() < 2:  # the index needs a moment to be asked again
             await feed._read()
             await asyncio.sleep(0)
+    await feed._read()
+    said = [each.message for each in caplog.records]
+    assert said == [*["unreadable record"] * 2, "index away", "refill the index", "index back"]
 
 
 def test_what_a_later_version_wrote_is_passed_over_and_told(caplog: pytest.LogCaptureFixture) -> None:
