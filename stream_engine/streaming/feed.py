@@ -30,7 +30,7 @@ class ViewWriter:
     """Applies catalogue records to the view, and keeps the index at what the view holds.
 
     An index of this worker's own gets every record; one that workers share gets new items from the items' owner, and
-    from here only what it lost.
+    from here only what it lost. What is left to do while it is away is no more than it may hold or the view does.
     """
 
     def __init__(self, view: ItemView, index: ResilientIndex, *, shared: bool) -> None:
@@ -39,7 +39,9 @@ class ViewWriter:
         self._shared = shared
         self._recoveries = index.recoveries
         self._put: dict[str, CatalogueRecord] = {}
+        self._new: set[str] = set()  # of these, what the index has never been given
         self._gone: set[str] = set()
+        self.whole = False  # whether all there was at the start has been applied: what the view lacks is new from then
         self.foreign: set[str] = set()  # items whose vector another model made: here they have none
         self.newer: dict[str, NewerVersion] = {}  # items whose record a later version wrote: not to be written over
 
@@ -47,12 +49,7 @@ class ViewWriter:
         """One record of the item-state topic; null takes the item out."""
         item_id = key.decode()
         if value is None:
-            self._view.remove(item_id)
-            self._put.pop(item_id, None)
-            if not self._shared:
-                self._gone.add(item_id)
-            self.foreign.discard(item_id)
-            self.newer.pop(item_id, None)
+            self._remove(item_id)
             return
         try:
             record = decode_record(value)
@@ -65,10 +62,26 @@ class ViewWriter:
             self._note_foreign(item_id, record.fingerprint)
         else:
             self.foreign.discard(item_id)
-        self._view.put(record)
-        self._gone.discard(item_id)
         if not self._shared:
+            if not self._may_be_indexed(item_id):
+                self._new.add(item_id)
             self._put[item_id] = record
+        self._gone.discard(item_id)
+        self._view.put(record)
+
+    def _remove(self, item_id: str) -> None:
+        if not self._shared and self._may_be_indexed(item_id):
+            self._gone.add(item_id)
+        self._put.pop(item_id, None)
+        self._new.discard(item_id)
+        self.foreign.discard(item_id)
+        self.newer.pop(item_id, None)
+        self._view.remove(item_id)
+
+    def _may_be_indexed(self, item_id: str) -> bool:
+        """Whether the index may hold the item: one on disk may hold what it was given before this worker started."""
+        given = item_id in self._view and item_id not in self._new
+        return given or item_id in self._gone or not self.whole
 
     def is_announced(self, item_id: str) -> bool:
         """Whether the catalogue holds the item, even if only a later version can read its record."""
@@ -99,6 +112,8 @@ class ViewWriter:
         self._gone.clear()
 
     async def _follow(self) -> None:
+        if self._index.available:
+            self._new.clear()  # even if it fails, it may hold some of them by then
         fresh = points(record for record in self._put.values() if record.fingerprint == self._view.fingerprint)
         if fresh:
             await self._index.upsert(fresh)

@@ -91,6 +91,7 @@ class Worker:
         self._waiting_for = {"catalogue"}
         self._start(parts.feed.run())
         await self._until(parts.feed.caught_up.wait())
+        parts.writer.whole = True
         for newer in parts.feed.newer.values():  # before the group is disturbed; one that runs goes on while it can
             outdated(newer)
         spare_collector()

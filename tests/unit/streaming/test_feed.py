@@ -27,6 +27,11 @@ class Shaky(MemoryIndex):
         super().__init__(64)
         self.failing: set[str] = set()
 
+    async def ensure(self) -> None:
+        if "ensure" in self.failing:
+            raise Unavailable("index", "away")
+        await super().ensure()
+
     async def upsert(self, points: Sequence[Point]) -> None:
         if "upsert" in self.failing:
             raise Unavailable("index", "away")
@@ -83,6 +88,33 @@ async def test_the_last_word_on_an_item_counts() -> None:
     await stages.writer.index()
     assert await store.count() == 1
     assert await store.count() == len(stages.view)
+
+
+async def test_what_comes_and_goes_while_an_index_is_away_leaves_nothing_to_do() -> None:
+    stages, store = shaky()
+    await apply(stages, item(0, "a", title="tea"), item(1, "b", title="pot"))
+    await stages.writer.index()
+    stages.writer.whole = True
+    store.failing = {"ensure", "upsert"}
+    for at in range(2, 100):
+        await apply(stages, item(at, f"new-{at}", title="cup"), item(at, "a", title="cup"))
+        with pytest.raises(Unavailable):
+            await stages.writer.index()
+        await apply(stages, item(at, f"new-{at}"), item(at, "a"), item(at, f"never-heard-of-{at}"))
+    assert stages.writer._gone <= {"a", "new-2"}  # the first was tried
+    assert (stages.writer._put, stages.writer._new) == ({}, set())
+    store.failing = set()
+    await caught_up(stages)
+    assert (await store.count(), stages.writer._gone) == (1, set())
+
+
+async def test_what_an_index_on_disk_holds_from_before_is_deleted_as_well() -> None:
+    stages, store = shaky()
+    await store.upsert([Point(each, np.ones(64, np.float32)) for each in ("seen", "unseen")])
+    await apply(stages, item(0, "seen", title="tea"), item(1, "other", title="pot"))
+    await apply(stages, item(2, "seen"), item(3, "unseen"))
+    await stages.writer.index()
+    assert await store.count() == 1
 
 
 async def test_items_of_another_model_are_not_searched() -> None:
