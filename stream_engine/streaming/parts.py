@@ -184,6 +184,7 @@ def _catalogue(settings: Settings, parts: Parts) -> Catalogue:
         item_state=item_state_topic(settings.kafka.group),
         dead_letters=settings.topics.dead_letters,
         shared_index=parts.index if is_shared(settings) else None,
+        announced=parts.writer.is_announced,
         newer=parts.writer.newer,
     )
 

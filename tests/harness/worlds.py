@@ -88,6 +88,7 @@ class Stages:
             item_state="item-state",
             dead_letters="dead",
             shared_index=self.index if shared else None,
+            announced=self.writer.is_announced,
             newer=self.writer.newer,
         )
         self.statistics = Statistics(table=self.items, settings=StatisticsSettings(), dead_letters="dead", cached={})

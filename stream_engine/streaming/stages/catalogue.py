@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from stream_engine.codec import Limits, decode_item
 from stream_engine.encoder.protocol import Encoder
@@ -29,14 +29,15 @@ class Catalogue:
     item_state: str
     dead_letters: str
     shared_index: Index | None
-    newer: Mapping[str, NewerVersion] = field(default_factory=dict)  # items that a later version of us wrote
+    announced: Callable[[str], bool]  # whether the catalogue holds the item
+    newer: Mapping[str, NewerVersion]  # items that a later version of us wrote
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """The view records of new, changed and deleted items."""
         good, effects = decoded(records, decode_item, limits=self.limits, dead_letters=self.dead_letters, stage="items")
         last: dict[str, tuple[Record, Item | ItemDeleted]] = {}
         for record, said in good:
-            if not (_announced(record) and (said.item_id in last or self._is_known(said.item_id))):
+            if not (_by_click(record) and (said.item_id in last or self.announced(said.item_id))):
                 last[said.item_id] = record, said
         live = {item_id: (record, said) for item_id, (record, said) in last.items() if isinstance(said, Item)}
         effects += await self._published(live)
@@ -53,7 +54,7 @@ class Catalogue:
         for record, said in good:
             if isinstance(said, ItemDeleted):
                 last.pop(said.item_id, None)
-            elif not (_announced(record) and said.item_id in last):
+            elif not (_by_click(record) and said.item_id in last):
                 last[said.item_id] = record, said
         return await self._published(last)
 
@@ -79,9 +80,6 @@ class Catalogue:
             for record, item in items
         ]
 
-    def _is_known(self, item_id: str) -> bool:
-        return item_id in self.view or item_id in self.newer
-
     def _refuse_newer(self, item_ids: Iterable[str]) -> None:
         for newer in (self.newer[item_id] for item_id in item_ids if item_id in self.newer):
             raise NewerVersion(f"{newer.what} on {self.item_state}", newer.found, newer.known)
@@ -91,7 +89,7 @@ class Catalogue:
         return 0.0 if row is None else float(self.view.columns.first_seen[row])
 
 
-def _announced(record: Record) -> bool:
+def _by_click(record: Record) -> bool:
     """Whether only a click announced the item: that does not overrule the catalogue."""
     return any(name == ANNOUNCED for name, _ in record.headers or ())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from harness.records import FakeRecord, click, record
 from harness.worlds import Stages, item, letters, lists, of
 
 from stream_engine.encoder.hashed import HashedEncoder
-from stream_engine.errors import Unavailable
+from stream_engine.errors import NewerVersion, Unavailable
 from stream_engine.index.protocol import Query
 from stream_engine.items.record import decode_record
 from stream_engine.items.statistics import decode_statistics
@@ -87,6 +88,16 @@ async def test_what_only_a_click_announced_does_not_overrule_the_catalogue() -> 
         b"c": "said by a click",
         b"d": "told in time",
     }
+
+
+async def test_the_view_writer_alone_says_what_the_catalogue_holds() -> None:
+    stages = Stages()
+    stages.writer.newer["later"] = NewerVersion("an item's record", 2, 1)
+    by_click = [item(at, each, INLINE, title="said by a click") for at, each in enumerate(("later", "other"))]
+    assert [each.key for each in await stages.catalogue.handle(by_click)] == [b"other"]
+    asked: list[str] = []
+    assert await replace(stages.catalogue, announced=lambda each: not asked.append(each)).handle(by_click) == []
+    assert asked == ["later", "other"]
 
 
 async def test_the_same_items_again_give_the_same_records() -> None:
