@@ -9,13 +9,13 @@ from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.settings import KafkaSettings, Settings
 from stream_engine.streaming.clients import client_options
 from stream_engine.streaming.reachable import require_reachable
-from stream_engine.streaming.topics import Existing, Problem, Topic, declared, missing, notes, problems, to_add
+from stream_engine.streaming.topics import Existing, Problem, Topic, declared, missing, notes, problems, to_add, unseen
 
 log = logging.getLogger(__name__)
 CHOSEN = "DYNAMIC_TOPIC_CONFIG"  # as against a default of the broker's
@@ -24,13 +24,16 @@ CHOSEN = "DYNAMIC_TOPIC_CONFIG"  # as against a default of the broker's
 def create_or_verify(settings: Settings) -> tuple[str, ...]:
     """Create what is missing and return its names; BadConfiguration for a topic that disagrees. Safe to run at once.
 
-    What internal topics of an earlier version lack is added where the broker lets us.
+    What internal topics of an earlier version lack is added where the broker lets us. Who may not see how a topic is
+    kept is only warned: to read and to write it is enough later.
     """
     wanted = declared(settings)
     with admin_client(settings.kafka) as client:
         existing = _describe(client, wanted)
         for problem in problems(wanted, existing):
             raise BadConfiguration(problem.setting, problem.reason)
+        for note in unseen(wanted, existing):
+            log.warning("not checked", extra={"reason": note.reason})
         absent = missing(wanted, existing)
         _create(client, absent, replication=settings.kafka.replication)
         _add_config(client, to_add(wanted, existing))
@@ -67,18 +70,28 @@ def admin_client(kafka: KafkaSettings, *, timeout: float = 10.0) -> Iterator[Kaf
 
 def _describe(client: KafkaAdminClient, wanted: Iterable[Topic]) -> dict[str, Existing]:
     asked = {topic.name: topic.configs for topic in wanted}
-    described = {topic["name"]: topic for topic in client.describe_topics(list(asked)) if topic["error_code"] == 0}
+    answers = client.describe_topics(list(asked))
+    if hidden := sorted(topic["name"] for topic in answers if _is_forbidden(topic)):
+        raise BadConfiguration(
+            "kafka", f"topics {', '.join(hidden)}: not for this user to see; allow it Read and Write there, or Describe"
+        )
+    described = {topic["name"]: topic for topic in answers if topic["error_code"] == 0}
     if not described:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(asked[name])) for name in described]
     configs = client.describe_configs(resources, config_filter="all")["topic"]
-    return {name: _existing(topic, configs[name]) for name, topic in described.items()}
+    return {name: _existing(topic, configs.get(name, {})) for name, topic in described.items()}
+
+
+def _is_forbidden(topic: Mapping[str, Any]) -> bool:
+    return for_code(topic["error_code"]) is TopicAuthorizationFailedError
 
 
 def _existing(topic: Mapping[str, Any], configs: Mapping[str, Any]) -> Existing:
+    """Without the right to DescribeConfigs the client gives no config, and no error."""
     chosen = frozenset(key for key, each in configs.items() if each["config_source"] == CHOSEN)
     values = {key: each["value"] for key, each in configs.items()}
-    return Existing(len(topic["partitions"]), values.pop("cleanup.policy"), values, chosen)
+    return Existing(len(topic["partitions"]), values.pop("cleanup.policy", None), values, chosen)
 
 
 def _add_config(client: KafkaAdminClient, changes: Mapping[str, Mapping[str, str]]) -> None:
@@ -111,6 +124,9 @@ def _create(client: KafkaAdminClient, topics: Iterable[Topic], *, replication: i
         return
     answer = client.create_topics(wanted, raise_errors=False)
     for topic in answer["topics"]:
+        if _is_forbidden(topic):
+            advice = "allow it Create there, or let another run `stream-engine topics create`"
+            raise BadConfiguration("kafka", f"topic {topic['name']!r} is not for this user to create; {advice}")
         kind = for_code(topic["error_code"])
         if topic["error_code"] and kind is not TopicAlreadyExistsError:  # another worker may have been faster
             raise BadConfiguration("kafka", f"topic {topic['name']!r}: {topic['error_message'] or kind.__name__}")

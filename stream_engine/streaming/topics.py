@@ -55,7 +55,7 @@ class Existing:
     """A topic as the broker has it."""
 
     partitions: int
-    cleanup: str
+    cleanup: str | None  # None where the broker does not let us see how it is kept
     config: Mapping[str, str] = field(default_factory=dict)  # what holds, of all that is asked for
     chosen: frozenset[str] = frozenset()  # what somebody set on this very topic
 
@@ -144,10 +144,24 @@ def to_add(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> dict[st
     return {name: config for name, config in differing.items() if config}
 
 
-def notes(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> tuple[Problem, ...]:
-    """Where an existing topic is kept otherwise than one made by us: it will do, but take more time or room."""
+def notes(wanted: Collection[Topic], existing: Mapping[str, Existing]) -> tuple[Problem, ...]:
+    """What is kept otherwise than we would: it will do, but take more time or room; and what could not be checked."""
     found = ((topic, existing[topic.name]) for topic in wanted if topic.name in existing)
-    return tuple(_note(topic, each, differing) for topic, each in found if (differing := _differing(topic, each)))
+    differing = (_note(topic, each, differing) for topic, each in found if (differing := _differing(topic, each)))
+    return (*unseen(wanted, existing), *differing)
+
+
+def unseen(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> tuple[Problem, ...]:
+    """What could not be checked: who may read and write a topic need not be let see how it is kept."""
+    return tuple(
+        Problem(
+            topic.setting,
+            f"how topic {topic.name!r} is kept is not for this user to see, and was not checked: "
+            f"allow it DescribeConfigs there, or see to cleanup.policy={topic.cleanup} yourself",
+        )
+        for topic in wanted
+        if topic.name in existing and existing[topic.name].cleanup is None
+    )
 
 
 def _differing(topic: Topic, found: Existing, besides: Collection[str] = ()) -> dict[str, str]:
@@ -172,7 +186,7 @@ def _disagreements(topic: Topic, found: Existing) -> Iterable[Problem]:
             f"topic {topic.name!r} has {found.partitions} partitions, the setting says {topic.partitions}; "
             f"set it to {found.partitions} if all topics have as many, or name another topic in {topic.setting}",
         )
-    if ("compact" in found.cleanup) != topic.compacted:
+    if found.cleanup is not None and ("compact" in found.cleanup) != topic.compacted:
         yield Problem(
             topic.setting,
             f"topic {topic.name!r} has cleanup.policy={found.cleanup}, needs {topic.cleanup}; "

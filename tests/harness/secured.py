@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient
-from kafka.admin import UserScramCredentialUpsertion
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourceType,
+    UserScramCredentialUpsertion,
+)
 
 from harness.certificates import Authority
 from stream_engine.local.broker import Broker, start_broker
@@ -22,6 +31,11 @@ DOORS = {"TLS": "SSL", "MUTUAL": "SSL", "PASSWORD": "SASL_PLAINTEXT", "PASSWORDT
 _JAAS = "org.apache.kafka.common.security"
 _PLAIN = f'{_JAAS}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
 _SCRAM = f"{_JAAS}.scram.ScramLoginModule required;"
+_RIGHTS = {  # who comes without a password may all; others what nobody is named for
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+    "allow.everyone.if.no.acl.found": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,18 @@ class Secured:
         if protocol.startswith("SASL"):
             values |= {"sasl_mechanism": mechanism, "sasl_username": USER, "sasl_password": PASSWORD}
         return values | more
+
+    @contextmanager
+    def only(
+        self, user: str, operation: str, name: str, kind: str = "TOPIC", pattern: str = "LITERAL"
+    ) -> Iterator[None]:
+        """Inside, soon, nobody who came with a password may do anything there but this user this."""
+        place = ResourcePattern(ResourceType[kind], name, ACLResourcePatternType[pattern])
+        right = (ACLOperation[operation], ACLPermissionType.ALLOW, place)
+        with closing(KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)) as client:
+            assert not client.create_acls([ACL(f"User:{user}", "*", *right)])["failed"]
+            yield
+            client.delete_acls([ACLFilter(f"User:{user}", "*", *right)])
 
 
 @contextmanager
@@ -80,4 +106,4 @@ def _options(name: str, protocol: str, stores: dict[str, Path], authority: Path)
     if protocol.startswith("SASL"):
         options |= {"sasl.enabled.mechanisms": ",".join(MECHANISMS), "plain.sasl.jaas.config": _PLAIN}
         options |= {f"{each.lower()}.sasl.jaas.config": _SCRAM for each in MECHANISMS[1:]}
-    return {f"listener.name.{name.lower()}.{key}": value for key, value in options.items()}
+    return _RIGHTS | {f"listener.name.{name.lower()}.{key}": value for key, value in options.items()}

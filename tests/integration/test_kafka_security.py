@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness.certificates import Authority
-from harness.secured import MECHANISMS, PASSWORD, Secured, secured
+from harness.secured import MECHANISMS, PASSWORD, USER, Secured, secured
 from harness.workers import cluster, wait_for
 
 from stream_engine.cli.main import main
 from stream_engine.errors import BadConfiguration, Unavailable
-from stream_engine.settings import EncoderSettings, IndexSettings, KafkaSettings, Settings, env_name, environment
-from stream_engine.streaming.admin import create_or_verify
+from stream_engine.settings import (
+    EncoderSettings,
+    IndexSettings,
+    KafkaSettings,
+    Settings,
+    TopicSettings,
+    env_name,
+    environment,
+)
+from stream_engine.streaming.admin import compare, create_or_verify
 from stream_engine.streaming.reachable import require_reachable
 from stream_engine.streaming.reading import snapshot
 
@@ -134,3 +143,55 @@ def test_a_worker_that_is_refused_ends_at_once_with_the_setting(
     said = capsys.readouterr().err
     assert said.startswith("error: kafka.sasl_password: ")
     assert "wrong-one" not in said
+
+
+@pytest.fixture
+def topics(broker_behind: Secured, prefix: str) -> Settings:
+    """Ours, made by who may."""
+    names = TopicSettings(**{name: f"{prefix}.{name}" for name in TopicSettings.model_fields})
+    of_all = KafkaSettings(group=prefix, partitions=2, broker=broker_behind.broker.bootstrap)
+    create_or_verify(Settings(kafka=of_all, topics=names))
+    return Settings(kafka=KafkaSettings(group=prefix, partitions=2, **broker_behind.settings("PASSWORD")), topics=names)
+
+
+def test_who_may_read_and_write_a_topic_but_not_see_how_it_is_kept_is_warned(
+    broker_behind: Secured, topics: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert compare(topics) == ((), ())
+    with broker_behind.only(USER, "READ", topics.topics.clicks):
+        wait_for(lambda: compare(topics)[1], "the broker to forbid it")
+        problems, (note,) = compare(topics)
+        assert create_or_verify(topics) == ()
+    assert problems == ()
+    assert note.setting == "topics.clicks"
+    assert f"topic '{topics.topics.clicks}'" in note.reason
+    assert "DescribeConfigs" in note.reason
+    assert [each.reason for each in caplog.records if each.message == "not checked"] == [note.reason]  # type: ignore[attr-defined]
+
+
+def test_a_topic_that_is_not_for_us_to_see_is_named(broker_behind: Secured, topics: Settings) -> None:
+    with broker_behind.only("bob", "READ", topics.topics.items):
+        wait_for(lambda: refusal(topics), "the broker to forbid it")
+        assert f"topics {topics.topics.items}: not for this user to see" in refusal(topics)
+        with pytest.raises(BadConfiguration, match="not for this user to see"):
+            compare(topics)
+
+
+def test_a_topic_that_is_not_for_us_to_make_is_named(broker_behind: Secured, prefix: str, topics: Settings) -> None:
+    absent = (
+        topics.model_copy(update={"topics": topics.topics.model_copy(update={"clicks": f"{prefix}.{number}"})})
+        for number in count()
+    )
+    nowhere = broker_behind.only("bob", "CREATE", "kafka-cluster", "CLUSTER")
+    with nowhere, broker_behind.only(USER, "READ", f"{prefix}.", pattern="PREFIXED"):
+        wait_for(lambda: refusal(next(absent)), "the broker to forbid it")
+        assert "is not for this user to create; allow it Create there" in refusal(next(absent))
+
+
+def refusal(settings: Settings) -> str:
+    """Why the topics will not do."""
+    try:
+        create_or_verify(settings)
+    except BadConfiguration as error:
+        return str(error)
+    return ""

@@ -130,3 +130,13 @@ def test_only_what_nobody_chose_is_added_and_only_to_our_own() -> None:
         "topic 'g-users-state-changelog' has min.compaction.lag.ms=0",
         "topic 'g-items-statistics-changelog' has min.compaction.lag.ms=0",
     ]
+
+
+def test_what_is_not_for_us_to_see_is_neither_refused_nor_altered_but_told() -> None:
+    existing = as_declared() | {"clicks": Existing(3, None), "g-users-state-changelog": Existing(3, None)}
+    assert problems(declared(SETTINGS), existing) == ()
+    assert to_add(declared(SETTINGS), existing) == {}
+    told = notes(declared(SETTINGS), existing)
+    assert [note.setting for note in told] == ["topics.clicks", "kafka.group"]
+    assert all("allow it DescribeConfigs" in note.reason for note in told)
+    assert "cleanup.policy=delete" in told[0].reason
