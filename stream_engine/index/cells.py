@@ -17,6 +17,7 @@ SIZE = 512  # rows a cell holds; a full one is split in two
 FIT_ON = 20_000  # vectors the basis is fitted to
 STEPS = 8  # in which a full cell is parted in two
 SMALLEST = 64  # rows of the smaller part
+FEWEST = 32  # rows a cell is kept for; fewer go to the cells nearest to them
 FAITHFUL = 0.5  # of the vectors' energy that sketches must keep to be of use
 
 
@@ -47,7 +48,9 @@ class Cells:
         """Take in new rows."""
         if rows.size and int(rows.max()) >= len(self._places):
             self._places = _longer(self._places, int(rows.max()) + 1)
-        sketches = vectors @ self._basis
+        self._put(rows, vectors @ self._basis)
+
+    def _put(self, rows: Rows, sketches: Matrix) -> None:
         nearest = self._nearest(sketches, self._centres[: self._used])
         for row, sketch, cell in zip(rows.tolist(), sketches, nearest.tolist(), strict=True):
             if self._counts[cell] == SIZE:
@@ -68,6 +71,19 @@ class Cells:
         self._rows[cell, slot] = moved
         self._places[moved] = cell, slot
         self._counts[cell] = last
+        if last < FEWEST and self._used > 1:
+            self._dissolve(cell)
+
+    def _dissolve(self, cell: int) -> None:
+        """Its rows go to other cells, the last cell takes its number: as a catalogue changes, cells are left behind."""
+        last, count = self._used - 1, int(self._counts[cell])
+        rows, sketches = self._rows[cell, :count].copy(), self._sketches[cell, :count].copy()
+        for array in (self._sketches, self._rows, self._counts, self._centres):
+            array[cell] = array[last]
+        self._places[self._rows[cell, : self._counts[cell]], 0] = cell
+        self._counts[last] = 0
+        self._used = last
+        self._put(rows, sketches)
 
     def rename(self, row: int, to: int) -> None:
         """The same vector under another number, which is free."""
