@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from harness.certificates import Authority
 from harness.secured import MECHANISMS, PASSWORD, USER, Secured, secured
 from harness.workers import cluster, wait_for
+from kafka import KafkaProducer
 
 from stream_engine.cli.main import main
 from stream_engine.errors import BadConfiguration, Unavailable
@@ -27,6 +29,7 @@ from stream_engine.settings import (
 from stream_engine.streaming.admin import compare, create_or_verify
 from stream_engine.streaming.reachable import require_reachable
 from stream_engine.streaming.reading import snapshot
+from stream_engine.streaming.topics import declared
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 CACHE = Path(__file__).parents[2] / ".cache"
@@ -186,6 +189,29 @@ def test_a_topic_that_is_not_for_us_to_make_is_named(broker_behind: Secured, pre
     with nowhere, broker_behind.only(USER, "READ", f"{prefix}.", pattern="PREFIXED"):
         wait_for(lambda: refusal(next(absent)), "the broker to forbid it")
         assert "is not for this user to create; allow it Create there" in refusal(next(absent))
+
+
+def test_to_read_and_write_its_topics_in_its_group_is_all_a_worker_needs(
+    broker_behind: Secured, prefix: str, topics: Settings, tmp_path: Path
+) -> None:
+    hashed = {"encoder": EncoderSettings(model="hashed"), "index": IndexSettings(location="memory")}
+    settings, of_all = topics.model_copy(update=hashed), KafkaSettings(broker=broker_behind.broker.bootstrap)
+    with ExitStack() as rights:
+        for operation in ("READ", "WRITE"):
+            rights.enter_context(broker_behind.only(USER, operation, prefix, pattern="PREFIXED"))
+        rights.enter_context(broker_behind.only(USER, "READ", prefix, "GROUP"))
+        rights.enter_context(broker_behind.only("bob", "CREATE", "kafka-cluster", "CLUSTER"))
+        wait_for(lambda: len(compare(settings)[1]) == len(declared(settings)), "the broker to forbid all else")
+        rights.enter_context(cluster(tmp_path, settings, 1))
+        with closing(KafkaProducer(bootstrap_servers=of_all.broker)) as producer:
+            for item_id in ("a", "b"):
+                body = {"item_id": item_id, "title": f"kettle {item_id}"}
+                producer.send(settings.topics.items, json.dumps(body).encode(), key=item_id.encode())
+            producer.send(settings.topics.clicks, b'{"user_id": "ann", "item_id": "a"}', key=b"ann")
+            producer.flush()
+        wait_for(
+            lambda: any(each.key == b"ann" for each in snapshot(of_all, settings.topics.recommendations)), "a list"
+        )
 
 
 def refusal(settings: Settings) -> str:
