@@ -187,6 +187,12 @@ def test_what_the_readme_calls_exists() -> None:
     assert called <= targets
 
 
+def test_the_broker_of_the_readmes_example_is_where_its_up_starts_it() -> None:
+    readme = (ROOT / "README.md").read_text()
+    (started,) = re.findall(r"stream-engine up .*--port (\d+)", readme)
+    assert set(re.findall(r'bootstrap_servers="127\.0\.0\.1:(\d+)"', readme)) == {started}
+
+
 def test_the_tests_that_security_names_exist() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 10
