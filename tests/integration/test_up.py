@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -124,3 +125,16 @@ def test_up_serves_survives_and_stops(
     pids = second.children()
     second.process.kill()
     assert eventually(lambda: gone(pids), 10)
+
+
+def test_the_readmes_python_example_prints_a_list(start: Callable[[], Up], tmp_path: Path) -> None:
+    found = re.search(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL)
+    assert found
+    example = [sys.executable, "-u", "-c", found[1].replace("127.0.0.1:9092", start().bootstrap)]
+    with subprocess.Popen(example, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as running:
+        assert running.stdout
+        try:
+            assert select.select([running.stdout], [], [], 30)[0], "nothing in 30 s"
+            assert running.stdout.readline().startswith("alice [")
+        finally:
+            running.kill()
