@@ -13,7 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 import qdrant_edge as edge
 
 from stream_engine.errors import Unavailable
-from stream_engine.index.protocol import Match, Point, Query, checked, ranked
+from stream_engine.index.found import found
+from stream_engine.index.protocol import Match, Point, Query, checked
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,9 +43,8 @@ class EdgeIndex:
         self._params = edge.SearchParams(quantization=rescored)
         self._shard: edge.EdgeShard | None = None
         self._broken = False
-        self._points: dict[str, edge.PointId] = {}  # by item id
-        self._items: dict[edge.PointId, str] = {}
-        self._next_point = 0
+        self._points: dict[str, int] = {}  # by item id
+        self._names: list[str] = []  # the item of each point, nothing where it was deleted
         self._unflushed = 0
         self._unoptimized = 0
         self._lock = asyncio.Lock()
@@ -56,10 +56,10 @@ class EdgeIndex:
             if self._shard is not None:
                 return
             config = _config(self._dimensions, quantized=self._quantized)
-            self._shard, self._items = await asyncio.to_thread(_open, self._directory, config, fresh=self._broken)
+            self._shard, items = await asyncio.to_thread(_open, self._directory, config, fresh=self._broken)
             self._broken = False
-            self._points = {item_id: point for point, item_id in self._items.items()}
-            self._next_point = max(map(int, self._items), default=-1) + 1
+            self._points = {item_id: point for point, item_id in items.items()}
+            self._names = [items.get(point, "") for point in range(max(items, default=-1) + 1)]
             self._unflushed = self._unoptimized = 0
 
     async def upsert(self, points: Sequence[Point]) -> None:
@@ -77,11 +77,11 @@ class EdgeIndex:
         async with self._lock:
             known = [point for item_id in item_ids if (point := self._points.pop(item_id, None)) is not None]
             if known:
-                await self._update(edge.UpdateOperation.delete_points(known))
+                await self._update(edge.UpdateOperation.delete_points([*known]))
                 for point in known:
-                    del self._items[point]
+                    self._names[point] = ""
 
-    async def search(self, queries: Sequence[Query]) -> list[list[Match]]:
+    async def search(self, queries: Sequence[Query]) -> Sequence[Sequence[Match]]:
         """One list a query, best first, ties by item id."""
         asked = [query for query in queries if query.limit > 0 and checked(query.vector, self._dimensions).any()]
         if not asked:
@@ -90,14 +90,14 @@ class EdgeIndex:
             request = edge.QueryBatchRequest([self._request(query) for query in asked])
             # Edge holds the interpreter while it searches: in a thread everything would wait just the same
             answers = await self._call(lambda shard: shard.query_batch(request), inline=True)
-            found = {id(query): self._matches(query, hits) for query, hits in zip(asked, answers, strict=True)}
-        return [found.get(id(query), []) for query in queries]
+            matches = {id(query): self._matches(query, hits) for query, hits in zip(asked, answers, strict=True)}
+        return [matches.get(id(query), []) for query in queries]
 
     async def count(self) -> int:
         """How many items are stored."""
         if self._shard is None:
             raise Unavailable("index", "not open")
-        return len(self._items)
+        return len(self._points)
 
     async def close(self) -> None:
         """Write everything to disk and release the directory; idempotent."""
@@ -113,8 +113,8 @@ class EdgeIndex:
         if self._unflushed >= FLUSH_EVERY:
             await self._call(edge.EdgeShard.flush)
             self._unflushed = 0
-        copy = 8 * self._dimensions * len(self._items)  # bytes, about
-        if self._unoptimized >= max(OPTIMIZE_EVERY, len(self._items) // 4) and _has_room(self._directory, copy):
+        copy = 8 * self._dimensions * len(self._points)  # bytes, about
+        if self._unoptimized >= max(OPTIMIZE_EVERY, len(self._points) // 4) and _has_room(self._directory, copy):
             await self._call(edge.EdgeShard.optimize)
             self._unoptimized = 0
 
@@ -138,8 +138,8 @@ class EdgeIndex:
     def _stored(self, point: Point) -> edge.Point:
         number = self._points.get(point.item_id)
         if number is None:
-            number, self._next_point = self._next_point, self._next_point + 1
-            self._points[point.item_id], self._items[number] = number, point.item_id
+            number = self._points[point.item_id] = len(self._names)
+            self._names.append(point.item_id)
         return edge.Point(
             number,
             {VECTOR: point.vector.tolist()} if point.available else {},
@@ -157,12 +157,11 @@ class EdgeIndex:
             params=self._params,
         )
 
-    def _matches(self, query: Query, hits: Sequence[edge.ScoredPoint]) -> list[Match]:
-        found = [(self._items[hit.id], hit.score) for hit in hits]
+    def _matches(self, query: Query, hits: Sequence[edge.ScoredPoint]) -> Sequence[Match]:
         if query.exclude:
-            excluded = frozenset(query.exclude)
-            found = [hit for hit in found if hit[0] not in excluded]
-        return ranked([item_id for item_id, _ in found], [score for _, score in found], query.limit)
+            excluded = {self._points.get(item_id) for item_id in query.exclude}
+            hits = [hit for hit in hits if hit.id not in excluded]
+        return found([hit.id for hit in hits], [hit.score for hit in hits], self._names, query.limit)
 
 
 def _of_any(categories: Sequence[str]) -> edge.Filter:
@@ -194,7 +193,7 @@ def _has_room(directory: Path, size: int = 0) -> bool:
     return shutil.disk_usage(directory.parent).free >= size + SPARE
 
 
-def _open(directory: Path, config: edge.EdgeConfig, *, fresh: bool) -> tuple[edge.EdgeShard, dict[edge.PointId, str]]:
+def _open(directory: Path, config: edge.EdgeConfig, *, fresh: bool) -> tuple[edge.EdgeShard, dict[int, str]]:
     """The shard and the item of each of its points; what cannot be read is thrown away: it is derived."""
     if directory.exists() and not fresh:
         try:
@@ -205,7 +204,7 @@ def _open(directory: Path, config: edge.EdgeConfig, *, fresh: bool) -> tuple[edg
     return _guarded(_create, directory, config), {}
 
 
-def _load(directory: Path, config: edge.EdgeConfig) -> tuple[edge.EdgeShard, dict[edge.PointId, str]]:
+def _load(directory: Path, config: edge.EdgeConfig) -> tuple[edge.EdgeShard, dict[int, str]]:
     shard = edge.EdgeShard.load(str(directory), config)
     if _has_room(directory, sum(file.stat().st_blocks * 512 for file in directory.rglob("*"))):
         shard.optimize()
@@ -221,13 +220,13 @@ def _create(directory: Path, config: edge.EdgeConfig) -> edge.EdgeShard:
     return shard
 
 
-def _items(shard: edge.EdgeShard) -> dict[edge.PointId, str]:
-    items: dict[edge.PointId, str] = {}
+def _items(shard: edge.EdgeShard) -> dict[int, str]:
+    items: dict[int, str] = {}
     offset: Any = None
     while True:
         request = edge.ScrollRequest(offset=offset, limit=1_000, with_payload=["item_id"], with_vector=False)
         records, offset = shard.scroll(request)
-        items.update((record.id, (record.payload or {})["item_id"]) for record in records)
+        items.update((int(record.id), (record.payload or {})["item_id"]) for record in records)
         if offset is None:
             return items
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stream_engine.vectors import Vector
 
@@ -51,7 +51,7 @@ class Index(Protocol):
     async def delete(self, item_ids: Sequence[str]) -> None:
         """Remove; unknown ids are ignored."""
 
-    async def search(self, queries: Sequence[Query]) -> list[list[Match]]:
+    async def search(self, queries: Sequence[Query]) -> Sequence[Sequence[Match]]:
         """One list a query, best first, ties by item id, nothing for a zero vector; one round trip for all."""
         ...
 
@@ -71,7 +71,16 @@ class Store(Index, Protocol):
 
 
 def ranked(item_ids: Sequence[str], scores: ArrayLike, limit: int) -> list[Match]:
-    """The first `limit` as matches, given best first; equal scores are put in order of item id.
+    """The first `limit` as matches, given best first; equal scores are put in order of item id."""
+    told, tied = levelled(scores)
+    matches = list(map(_match, zip(item_ids, told.tolist(), strict=True)))
+    if tied:
+        matches.sort(key=lambda match: (-match.score, match.item_id))
+    return matches[:limit]
+
+
+def levelled(scores: ArrayLike) -> tuple[NDArray[np.float64], bool]:
+    """Scores, given best first, as they are told, and whether any are equal.
 
     Scores less than a last digit apart are equal, and count as the best of them: rounding each by itself would part
     two that lie on either side of where rounding turns.
@@ -79,13 +88,9 @@ def ranked(item_ids: Sequence[str], scores: ArrayLike, limit: int) -> list[Match
     exact = np.asarray(scores, dtype=np.float64)
     equal = exact[:-1] - exact[1:] <= 10.0**-SCORE_DIGITS
     if not equal.any():
-        return list(map(_match, zip(item_ids[:limit], exact.round(SCORE_DIGITS).tolist(), strict=False)))
+        return exact.round(SCORE_DIGITS), False
     first = np.concatenate([[True], ~equal])
-    matches = list(
-        map(_match, zip(item_ids, exact[first].round(SCORE_DIGITS)[first.cumsum() - 1].tolist(), strict=True))
-    )
-    matches.sort(key=lambda match: (-match.score, match.item_id))
-    return matches[:limit]
+    return exact[first].round(SCORE_DIGITS)[first.cumsum() - 1], True
 
 
 _match: Callable[[tuple[str, float]], Match] = partial(tuple.__new__, Match)  # a third of the time of `Match(..)`

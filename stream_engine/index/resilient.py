@@ -74,7 +74,7 @@ class ResilientIndex:
         """Remove; raises Unavailable, at once while the circuit is open."""
         await self._ask(lambda: self._store.delete(item_ids))
 
-    async def search(self, queries: Sequence[Query]) -> list[list[Match]]:
+    async def search(self, queries: Sequence[Query]) -> Sequence[Sequence[Match]]:
         """One list a query; raises Unavailable, at once while the circuit is open."""
         return await self._ask(lambda: self._store.search(queries))
 

@@ -65,6 +65,7 @@ class ItemView:
         self._interned: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._released: set[int] = set()  # of nothing any more, other rows may still point to them
         self._reclaiming: Iterator[None] = iter(())
+        self.reclaimed = 0  # times that rows were given to other items
         self._clean: list[int] = []  # ready for another item
         self._unsettled: dict[int, ItemStatistics] = {}
         self._hashes = HashIndex()
@@ -299,6 +300,7 @@ class ItemView:
 
     def _reclaim(self) -> Iterator[None]:
         """Give back the released rows that did not come back, all at once, for it reads every neighbour: in pieces."""
+        self.reclaimed += 1
         left = [row for row in self._released if not (self.columns.known[row] or self.columns.counted[row])]
         rows, self._released = len(self.ids), set()
         gone = np.zeros(rows + 1, np.bool_)

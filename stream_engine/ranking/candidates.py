@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
-from stream_engine.index.protocol import Match
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.filters import Flags, Removed, allowed
 from stream_engine.ranking.habits import Habits
@@ -74,7 +73,7 @@ class Gatherer:
         self._listing = {name: source for name, source in LISTING.items() if name not in without}
         self._pool: Pool | None = None
 
-    def gather(self, taste: Taste, matches: Sequence[Match], habits: Habits) -> Candidates:
+    def gather(self, taste: Taste, matches: Rows, habits: Habits) -> Candidates:
         """Candidates enough for the list; fewer only if no more may be shown, seen ones only if all are seen."""
         view = self._view
         self._settle(taste)
@@ -94,7 +93,7 @@ class Gatherer:
         view.settle(recent[LATELY:], news=OLD_NEWS)
         view.settle(view.columns.similar[recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist(), news=OLD_NEWS)
 
-    def _lists(self, taste: Taste, matches: Sequence[Match]) -> Listed:
+    def _lists(self, taste: Taste, matches: Rows) -> Listed:
         lists = [source(self._view, taste, matches) for source in self._listing.values()]
         limits, end = np.empty((len(lists), 3), np.int32), 0
         for at, (name, rows) in enumerate(zip(self._listing, lists, strict=True)):

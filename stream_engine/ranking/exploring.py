@@ -12,6 +12,7 @@ import numpy as np
 from stream_engine.errors import Unavailable
 from stream_engine.index.protocol import Index, Query
 from stream_engine.items.view import SIMILAR, ItemView, Rows
+from stream_engine.ranking.matched import MatchedRows
 from stream_engine.vectors import unit
 
 AT_ONCE = 4  # items: a click that comes meanwhile waits for a millisecond or two
@@ -37,6 +38,7 @@ class Explorer:
     def __init__(self, view: ItemView, index: Index) -> None:
         self._view = view
         self._index = index
+        self._matched = MatchedRows(view)
 
     async def step(self) -> int:
         """Look up the next few; returns of how many something was found; raises Unavailable."""
@@ -50,7 +52,7 @@ class Explorer:
         answers = await self._index.search([Query(probe, SIMILAR + 1) for probe in probes])
         for item_id, row, matches in zip(ids, rows.tolist(), answers, strict=True):
             if matches and view.row(item_id) == row:  # another item may have taken its place meanwhile
-                view.remember_similar(row, view.rows([match.item_id for match in matches]))
+                view.remember_similar(row, self._matched.rows(matches))
                 found += 1
         return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +16,15 @@ from stream_engine.ranking.choice import Proposed, Wanted, choice_of
 from stream_engine.ranking.exploring import is_explored
 from stream_engine.ranking.features import FEATURES, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
+from stream_engine.ranking.matched import MatchedRows
 from stream_engine.ranking.quality import TOP, Quality, judged
 from stream_engine.ranking.ranker import Ranker, Sample, scores_of
 from stream_engine.ranking.reasons import reasons
 from stream_engine.ranking.sources import SOURCES
 from stream_engine.ranking.taste import Taste
 from stream_engine.settings import RankingSettings
+
+_NONE = np.zeros(0, np.int64)
 
 
 def known_parts() -> frozenset[str]:
@@ -48,6 +50,7 @@ class Pipeline:
         self._ranker = ranker
         self._settings = settings
         self._gatherer = Gatherer(view, settings.without)
+        self._matched = MatchedRows(view)
         self.quality = Quality()
 
     def lookup(self, taste: Taste) -> Lookup:
@@ -69,9 +72,10 @@ class Pipeline:
 
     def candidates(self, taste: Taste, lookup: Lookup, matches: Sequence[Sequence[Match]]) -> Candidates:
         """What may be shown; `matches` answers the lookup."""
-        if lookup.about is not None and matches[0]:
-            self._view.remember_similar(lookup.about, self._view.rows(match.item_id for match in matches[0]))
-        return self._gatherer.gather(taste, _in_turn(matches), self._ranker.habits)
+        found = [self._matched.rows(each) for each in matches]
+        if lookup.about is not None and len(matches[0]):
+            self._view.remember_similar(lookup.about, found[0])
+        return self._gatherer.gather(taste, _in_turn(found), self._ranker.habits)
 
     def _unexplored(self, taste: Taste) -> int | None:
         """The last item, if its neighbours by text were found in a much smaller catalogue or never."""
@@ -119,11 +123,12 @@ class Pipeline:
         return rows[keep]
 
 
-def _in_turn(lists: Sequence[Sequence[Match]]) -> list[Match]:
+def _in_turn(lists: Sequence[Rows]) -> Rows:
     """The best of each list, then the second best, and so on."""
     if len(lists) == 1:
-        return list(lists[0])
-    return [match for matches in zip_longest(*lists) for match in matches if match is not None]
+        return lists[0]
+    places = [np.arange(len(rows)) for rows in lists]
+    return np.concatenate([_NONE, *lists])[np.argsort(np.concatenate([_NONE, *places]), kind="stable")]
 
 
 def _place(rows: Rows, row: int | None) -> int | None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_engine.index.protocol import Match
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.taste import Taste, likeness
 from stream_engine.ranking.weighing import LATELY, WEIGHING
@@ -18,25 +17,25 @@ from stream_engine.ranking.weighing import LATELY, WEIGHING
 CATEGORIES = 3
 YOUNG, YOUTH = 60, 30 * 86_400.0  # items that count as new, and for how many seconds at most
 
-Listing = Callable[[ItemView, Taste, Sequence[Match]], Rows]
+Listing = Callable[[ItemView, Taste, Rows], Rows]
 
 
-def similar(view: ItemView, taste: Taste, _: Sequence[Match]) -> Rows:
+def similar(view: ItemView, taste: Taste, _: Rows) -> Rows:
     """Nearest by text to each of the last few items."""
     return view.columns.similar[taste.recent[:LATELY]].T.ravel()
 
 
-def interests(view: ItemView, _: Taste, matches: Sequence[Match]) -> Rows:
+def interests(_: ItemView, __: Taste, matches: Rows) -> Rows:
     """What the index found nearest to the user's interests."""
-    return view.rows([match.item_id for match in matches])
+    return matches
 
 
-def trending(view: ItemView, _: Taste, __: Sequence[Match]) -> Rows:
+def trending(view: ItemView, _: Taste, __: Rows) -> Rows:
     """The most popular of each span of time."""
     return _in_turn([best.rows() for best in view.trending], BUDGETS["trending"])
 
 
-def trending_in_category(view: ItemView, taste: Taste, _: Sequence[Match]) -> Rows:
+def trending_in_category(view: ItemView, taste: Taste, _: Rows) -> Rows:
     """The popular of the categories that tell this user from others, or that were asked for."""
     weights: dict[str, float] = dict.fromkeys(taste.question.categories, float("inf"))
     for row, voice in zip(taste.recent[:LATELY].tolist(), taste.voices.tolist(), strict=False):
@@ -47,7 +46,7 @@ def trending_in_category(view: ItemView, taste: Taste, _: Sequence[Match]) -> Ro
     return _in_turn(shelves, BUDGETS["trending_in_category"])
 
 
-def newest(view: ItemView, taste: Taste, _: Sequence[Match]) -> Rows:
+def newest(view: ItemView, taste: Taste, _: Rows) -> Rows:
     """Of what the catalogue took up last the most to the user's taste, and what was clicked for the first time last."""
     columns = view.columns
     young = view.newest.rows()[:YOUNG]

@@ -23,7 +23,7 @@ from stream_engine.settings import RankingSettings
 
 
 def feature(shop: Shop, taste: Taste, name: str, habits: Habits | None = None) -> dict[str, float]:
-    found = Gatherer(shop.view).gather(taste, (), habits or Habits())
+    found = Gatherer(shop.view).gather(taste, np.zeros(0, np.int64), habits or Habits())
     table = features_of(stock_of(shop.view), taste.moment, found.rows, found.strengths)
     column = table[:, FEATURES.index(name)]
     return dict(zip(shop.named(found.rows.tolist()), column.tolist(), strict=True))

@@ -81,7 +81,7 @@ def test_reasons_name_the_strongest_shares_first() -> None:
     shares = np.zeros((1, len(FEATURES)), np.float32)
     for name, share in {"together": 0.5, "follows": 3.0, "popular_day": 1.5, "like_last": -9.0}.items():
         shares[0, FEATURES.index(name)] = share
-    found = Gatherer(shop.view).gather(shop.taste("mine", size=1), (), Habits())
+    found = Gatherer(shop.view).gather(shop.taste("mine", size=1), np.zeros(0, np.int64), Habits())
     assert shop.named(found.rows) == ["x"]
     had = np.zeros(1, np.bool_)
     why = why_of(stock_of(shop.view), found.taste.recent, found.rows, found.parts, had, shares)

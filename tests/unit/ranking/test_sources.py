@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from harness.shop import NOW, Shop
 
-from stream_engine.index.protocol import Match
 from stream_engine.ranking.candidates import Candidates, Gatherer
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pool import STRENGTHS, roomy
@@ -15,8 +14,8 @@ from stream_engine.ranking.taste import Taste
 from stream_engine.ranking.weighing import WEIGHING, most_proposed, propose
 
 
-def proposed(shop: Shop, name: str, taste: Taste, matches: tuple[Match, ...] = ()) -> list[str]:
-    return shop.named(LISTING[name](shop.view, taste, matches).tolist())
+def proposed(shop: Shop, name: str, taste: Taste, *matches: str) -> list[str]:
+    return shop.named(LISTING[name](shop.view, taste, shop.view.rows(matches)).tolist())
 
 
 def strengths(shop: Shop, source: str, strength: str, taste: Taste) -> Mapping[str, float]:
@@ -29,8 +28,8 @@ def strengths(shop: Shop, source: str, strength: str, taste: Taste) -> Mapping[s
     return {name: weight for name, weight in zip(shop.named(pool.rows[:count]), weights, strict=True) if weight > 0}
 
 
-def gathered(shop: Shop, taste: Taste, matches: tuple[Match, ...] = (), habits: Habits | None = None) -> Candidates:
-    return Gatherer(shop.view).gather(taste, matches, habits or Habits())
+def gathered(shop: Shop, taste: Taste, *matches: str, habits: Habits | None = None) -> Candidates:
+    return Gatherer(shop.view).gather(taste, shop.view.rows(matches), habits or Habits())
 
 
 def test_clicked_together_is_a_cosine_of_counts() -> None:
@@ -89,8 +88,7 @@ def test_similar_takes_turns_among_the_last_items() -> None:
 
 def test_interests_are_what_the_index_found_and_the_view_knows() -> None:
     shop = Shop("a", "b")
-    matches = (Match("b", 0.9), Match("unheard", 0.8), Match("a", 0.7))
-    assert proposed(shop, "interests", shop.taste(), matches) == ["b", "a"]
+    assert proposed(shop, "interests", shop.taste(), "b", "unheard", "a") == ["b", "a"]
 
 
 def test_trending_takes_turns_among_the_spans_of_time() -> None:
@@ -147,7 +145,7 @@ def test_every_part_keeps_to_its_budget_and_every_candidate_names_its_proposers(
     for _ in range(300):
         shop.clicks(*(f"i{number}" for number in rng.integers(0, 400, 6)))
     taste = shop.taste("i1", "i2", "i3")
-    found = gathered(shop, taste, tuple(Match(f"i{number}", 0.5) for number in range(200)))
+    found = gathered(shop, taste, *(f"i{number}" for number in range(200)))
     assert len(set(found.rows.tolist())) == len(found.rows)
     names = [found.proposers(position) for position in range(len(found.rows))]
     assert all(names)
