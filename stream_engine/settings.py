@@ -167,6 +167,10 @@ class StreamSettings(Group):
     data_dir: Path = Path(".data")
     chunk: int = Field(64, ge=1, le=10_000, description="records applied together, about; the loop breathes in between")
     max_future: float = Field(86_400.0, ge=0, description="seconds a timestamp may lie ahead of its record")
+    states_on_disk: bool = Field(default=True, description="what a restart goes on from, in data_dir")
+    standby_replicas: int = Field(
+        0, ge=0, le=8, description="workers that follow each partition, to take it over at once"
+    )
     verbose: bool = Field(default=False, description="log what Faust and the Kafka clients say as well")
     metrics_port: int = Field(0, ge=0, le=65_535, description="0 picks a free one")
 

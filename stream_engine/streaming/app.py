@@ -13,12 +13,12 @@ from stream_engine.errors import NewerVersion
 from stream_engine.items import statistics
 from stream_engine.settings import Settings
 from stream_engine.streaming.attempts import raised
-from stream_engine.streaming.changelogs import Marks, Sieve
+from stream_engine.streaming.changelogs import Marks
 from stream_engine.streaming.chunk_app import ChunkApp
 from stream_engine.streaming.clients import servers, ssl_context
 from stream_engine.streaming.guard import Guard
-from stream_engine.streaming.table import BytesTable
-from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, interactions_topic, joins_topic
+from stream_engine.streaming.state_store import StateStore
+from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, changelog_topic, interactions_topic, joins_topic
 
 NEVER_FULL = 1 << 20  # messages: what is in hand is bounded per partition, see consumer.py
 
@@ -32,11 +32,12 @@ def make_app(
     """A configured app with no agents yet; `finish` returns when no chunk is in hand, `outdated` never."""
     kafka = settings.kafka
     topics = settings.topics
-    patient = frozenset({topics.items, topics.users, interactions_topic(kafka.group), joins_topic(kafka.group)})
+    followed = {changelog_topic(kafka.group, table) for table in (USERS_TABLE, ITEMS_TABLE)}
+    later = {topics.items, topics.users, interactions_topic(kafka.group), joins_topic(kafka.group)}
     return ChunkApp(
         kafka.group,
-        chunk_topics=patient | {topics.clicks},
-        patient=patient,
+        chunk_topics=frozenset(later | {topics.clicks}),
+        patient=frozenset(later | followed),
         chunk_size=settings.stream.chunk,
         finish=finish,
         outdated=outdated,
@@ -58,7 +59,7 @@ def make_app(
         store="memory://",
         stream_buffer_maxsize=NEVER_FULL,
         stream_wait_empty=False,
-        table_standby_replicas=0,
+        table_standby_replicas=settings.stream.standby_replicas,
         topic_allow_declare=False,
         topic_disable_leader=True,
         topic_partitions=kafka.partitions,
@@ -66,27 +67,21 @@ def make_app(
     )
 
 
-def users_table(app: ChunkApp, settings: Settings) -> BytesTable:
+def users_table(app: ChunkApp, settings: Settings) -> StateStore:
     """Users' states, in the partition their clicks come by."""
     return _table(app, USERS_TABLE, settings, users.marks, users.VERSION)
 
 
-def items_table(app: ChunkApp, settings: Settings) -> BytesTable:
+def items_table(app: ChunkApp, settings: Settings) -> StateStore:
     """Items' statistics, in the partition that owns the item."""
     return _table(app, ITEMS_TABLE, settings, statistics.marks, statistics.STATISTICS_VERSION)
 
 
-def _table(app: ChunkApp, name: str, settings: Settings, marks: Marks, version: int) -> BytesTable:
-    table: BytesTable = app.Table(
-        name,
-        key_type=bytes,
-        value_type=bytes,
-        partitions=settings.kafka.partitions,
-        recovery_buffer_size=1000,
-    )
-    table.sieve = Sieve(marks)
-    table.version = version
-    return table
+def _table(app: ChunkApp, name: str, settings: Settings, marks: Marks, version: int) -> StateStore:
+    table = app.Table(name, key_type=bytes, value_type=bytes, partitions=settings.kafka.partitions)
+    changelog = changelog_topic(settings.kafka.group, name)
+    states = table.states = StateStore(changelog, marks, version=version, saved=settings.stream.states_on_disk)
+    return states
 
 
 def add_agents(app: ChunkApp, guards: Mapping[str, Guard]) -> None:

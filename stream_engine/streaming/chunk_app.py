@@ -15,8 +15,8 @@ from stream_engine.errors import NewerVersion
 from stream_engine.streaming.consumer import ChunkConsumer
 from stream_engine.streaming.owners import Token
 from stream_engine.streaming.positions import Partition, Positions
+from stream_engine.streaming.state_store import StateStore
 from stream_engine.streaming.table import BytesTable
-from stream_engine.versions import refuse_newer
 
 
 class ChunkTransport(FaustTransport):
@@ -51,19 +51,15 @@ class ChunkApp(faust.App):
     def take_over(self) -> None:
         """Say who we are: all changelogs of ours were read up to where they ended when this generation began."""
         for tp, last in self.tables.recovery.active_highwaters.items():
-            self._table(tp.topic).own(tp.partition, Token(last + 1, self.consumer_generation_id))
+            self._states(tp.topic).own(tp.partition, Token(last + 1, self.consumer_generation_id))
         for changelog in self.tables.changelog_topics:
             ours = {tp.partition for tp in self.tables.recovery.active_highwaters if tp.topic == changelog}
-            self._table(changelog).keep(ours)
+            self._states(changelog).keep(ours)
 
     def note_written(self, topic: str, partition: int, offset: int) -> None:
-        """A record of ours is on a changelog: a table that knows all before it need not read it after a rebalance."""
-        place, known = TP(topic, partition), self.tables.recovery.active_offsets
-        if known.get(place) is None:
-            return
-        self._table(topic).gaps.note_written(partition, offset)
-        if known[place] == offset - 1:
-            known[place] = offset
+        """A record of ours is on a changelog: who knows all before it need not read it after a rebalance."""
+        if self.tables.recovery.active_offsets.get(TP(topic, partition)) is not None:
+            self._states(topic).note_written(partition, offset)
 
     def ends_of(self, changelog: str) -> dict[int, int]:
         """Where it ended when last asked, by partition, as far as it is ours."""
@@ -74,19 +70,13 @@ class ChunkApp(faust.App):
         ours = all(self.positions.is_ours((topic, partition)) for topic in self.chunk_topics)
         return ours and not self.in_recovery
 
-    def _table(self, changelog: str) -> Any:
-        return self.tables._changelogs[changelog]  # noqa: SLF001
+    def _states(self, changelog: str) -> StateStore:
+        states: StateStore = self.tables._changelogs[changelog].states  # noqa: SLF001
+        return states
 
     def recovered(self) -> int:
         """A number that grows as long as records of changelogs are read for tables to recover."""
         return sum(offset or 0 for offset in list(self.tables.recovery.active_offsets.values()))
-
-    def refuse_newer(self, value: bytes | None, known: int, changelog: str) -> None:
-        """Go no further where a changelog holds what a later version of us wrote."""
-        try:
-            refuse_newer(value, known, changelog)
-        except NewerVersion as newer:
-            self.outdated(newer)
 
     def _new_transport(self) -> FaustTransport:
         return ChunkTransport(self.conf.broker_consumer, self)

@@ -41,6 +41,10 @@ class Owners:
             known.append(token)
             del known[:-KEPT]
 
+    def of(self, partition: int) -> tuple[Token, ...]:
+        """Those of a partition, the latest last."""
+        return tuple(self._known.get(partition, ()))
+
     def is_late(self, partition: int, offset: int, token: Token) -> bool:
         """Whether a later owner had taken over before the record at this offset was written."""
         known = self._known.get(partition, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from stream_engine.streaming.past import KafkaPast
 from stream_engine.streaming.positions import Partition
 from stream_engine.streaming.publisher import KafkaPublisher
 from stream_engine.streaming.reencoding import Ours, Reencoding
+from stream_engine.streaming.saving import Saving
 from stream_engine.streaming.sharing import Sharing
 from stream_engine.streaming.stages import (
     Catalogue,
@@ -42,6 +44,8 @@ from stream_engine.streaming.stages import (
     StateTable,
     Statistics,
 )
+from stream_engine.streaming.state_files import StateFiles
+from stream_engine.streaming.state_store import StateStore
 from stream_engine.streaming.surplus import Surplus
 from stream_engine.streaming.topics import (
     ITEMS_TABLE,
@@ -262,6 +266,18 @@ def make_menders(
         mender(users, settings.topics.clicks, ListsAgain(parts.engine, settings.topics, time.time)),
         mender(items, interactions_topic(settings.kafka.group)),
     ]
+
+
+def make_savings(
+    settings: Settings, stages: Mapping[str, Stage], *, users: StateStore, items: StateStore
+) -> list[Saving]:
+    """One for each table, in the turn of the stages that write it; where nothing is to be saved, nothing stays."""
+    folder = settings.stream.data_dir / "states"
+    if not settings.stream.states_on_disk:
+        shutil.rmtree(folder, ignore_errors=True)
+        return []
+    writers = ((users, settings.topics.clicks), (items, interactions_topic(settings.kafka.group)))
+    return [Saving(each, StateFiles(folder / each.changelog), stages[writer].turn) for each, writer in writers]
 
 
 def is_shared(settings: Settings) -> bool:

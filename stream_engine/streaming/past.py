@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from stream_engine.errors import Unavailable
 from stream_engine.settings import KafkaSettings
+from stream_engine.streaming.admin import topic_id
 from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.clients import client_options
 
@@ -22,6 +23,7 @@ class KafkaPast:
     """One consumer of its own, which holds no partition but while it reads, one at a time."""
 
     def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
         self._reading = asyncio.Lock()
         self._consumer = AIOKafkaConsumer(
             **client_options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
@@ -42,6 +44,18 @@ class KafkaPast:
         async with _broker():
             found = (await self._consumer.offsets_for_times({where: timestamp_ms}))[where]
         return None if found is None else int(found.offset)
+
+    async def identity(self, topic: str) -> str:
+        """What tells it from another of its name that was there before; raises Unavailable."""
+        return await asyncio.to_thread(topic_id, self._settings, topic)
+
+    async def bounds(self, topic: str, partition: int, since_ms: int) -> tuple[int, int]:
+        """The first record stamped then or later (the end, where there is none), and the end; raises Unavailable."""
+        where = TopicPartition(topic, partition)
+        async with _broker():
+            end = int((await self._consumer.end_offsets([where]))[where])
+            found = (await self._consumer.offsets_for_times({where: since_ms}))[where]
+        return end if found is None else int(found.offset), end
 
     async def end(self, topic: str, partition: int) -> int:
         """The offset after the last record there is to read; raises Unavailable.

@@ -6,7 +6,7 @@ record, which it finds applied already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from stream_engine.streaming.chunks import Record
@@ -26,12 +26,20 @@ def take(recovery: Any, tp: Any, records: Sequence[Record]) -> bool:
     `recovery` is Faust's: every rebalance seeks where its account of a partition stands, so what is applied and noted
     in one go is neither missed nor applied out of order.
     """
-    if tp not in recovery.active_tps or not records:
+    account = _account(recovery, tp)
+    if account is None or not records:
         return False
-    account = recovery.active_offsets
     seen = account.get(tp)
     fresh = [Found(each, each.key, each.value) for each in records if seen is None or each.offset > seen]
     if fresh:
         recovery.tp_to_table[tp].apply_changelog_batch(fresh)
         account[tp] = fresh[-1].message.offset
     return True
+
+
+def _account(recovery: Any, tp: Any) -> MutableMapping[Any, int | None] | None:
+    """Of partitions that are ours, or of those that are followed."""
+    if tp in recovery.active_tps:
+        account: MutableMapping[Any, int | None] = recovery.active_offsets
+        return account
+    return recovery.standby_offsets if tp in recovery.standby_tps else None

@@ -19,6 +19,9 @@ PROMPT = {"segment.ms": str(DAY_MS)}
 FORGETS = {"max.compaction.lag.ms": str(DAY_MS)}
 """What a later record of a user replaces, a tombstone above all, is gone from the broker's disk in about a day."""
 
+STAYS = {"delete.retention.ms": str(DAY_MS)}
+"""Tombstones of what a worker's disk may still hold: what is saved there counts for half as long (saving.py)."""
+
 SETTLES = {"min.compaction.lag.ms": "600000"}
 """A late write of a former owner is written over within seconds, by whoever owns the partition then (mending.py). Until
 then compaction must not take it for the latest: ten minutes are ample, and no more than the segment being written."""
@@ -117,8 +120,8 @@ def declared(settings: Settings) -> tuple[Topic, ...]:
         topic("kafka.group", joins_topic(group), "delete", days=1),
         topic("kafka.group", item_state_topic(group), "compact", config=SOON),
         topic("kafka.group", ranker_topic(group), "compact,delete", days=30, config=SOON),  # workers' names come and go
-        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON | SETTLES | FORGETS),
-        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=SOON | SETTLES),
+        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON | SETTLES | FORGETS | STAYS),
+        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=SOON | SETTLES | STAYS),
     )
 
 

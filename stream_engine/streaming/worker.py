@@ -26,10 +26,19 @@ from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.health import Health
 from stream_engine.streaming.lease import Lease
 from stream_engine.streaming.mending import Mender
-from stream_engine.streaming.parts import Parts, make_menders, make_reencoding, make_stages, make_surplus, open_parts
+from stream_engine.streaming.parts import (
+    Parts,
+    make_menders,
+    make_reencoding,
+    make_savings,
+    make_stages,
+    make_surplus,
+    open_parts,
+)
 from stream_engine.streaming.reencoding import Reencoding
+from stream_engine.streaming.saving import Saving
+from stream_engine.streaming.state_store import StateStore
 from stream_engine.streaming.surplus import Surplus
-from stream_engine.streaming.table import BytesTable
 from stream_engine.streaming.topics import interactions_topic
 from stream_engine.streaming.watching import Watch
 
@@ -66,6 +75,7 @@ class Worker:
         self._surplus: Surplus | None = None
         self._watch: Watch | None = None
         self._menders: list[Mender] = []
+        self._savings: list[Saving] = []
 
     async def run(self) -> int:
         """Start, serve, stop."""
@@ -98,6 +108,7 @@ class Worker:
         parts.sharing.merge()
         self._waiting_for = {"partitions"}
         app = self._make_app(parts)
+        await self._restore(parts)
         parts.publisher.on_written = app.note_written
         self._lease = Lease(limit=self._lease.limit, noted=time.monotonic())
         self._start(self._note_lease())
@@ -111,7 +122,7 @@ class Worker:
                 self._start(guard.linger())
         for mender in self._menders:
             self._start(mender.run())
-        for each in (self._expiry, self._reencoding, self._surplus):
+        for each in (self._expiry, self._reencoding, self._surplus, *self._savings):
             if each is not None:
                 self._start(each.run())
         await app.start()
@@ -125,7 +136,17 @@ class Worker:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for saving in self._savings:
+                await saving.finish()
             await parts.close()
+
+    async def _restore(self, parts: Parts) -> None:
+        """Go on from what is on the disk; a later version may have been here."""
+        try:
+            for saving in self._savings:
+                await saving.restore(parts.past)
+        except NewerVersion as newer:
+            outdated(newer)
 
     def _make_app(self, parts: Parts) -> ChunkApp:
         settings = self._settings
@@ -146,6 +167,7 @@ class Worker:
             for topic, stage in stages.items()
         }
         add_agents(app, self._guards)
+        self._savings = make_savings(settings, stages, users=users, items=items)
         self._menders = make_menders(
             settings,
             parts,
@@ -180,7 +202,7 @@ class Worker:
         session = self._settings.kafka.session_timeout
         return Watch(app, session=session, holding=lambda: bool(self._held_by()), leave=leave)
 
-    def _make_expiry(self, app: ChunkApp, parts: Parts, users: BytesTable, turn: asyncio.Lock) -> Expiry:
+    def _make_expiry(self, app: ChunkApp, parts: Parts, users: StateStore, turn: asyncio.Lock) -> Expiry:
         topics = self._settings.topics
         return Expiry(
             users,

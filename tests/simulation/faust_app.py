@@ -52,7 +52,7 @@ class App:
         self.queue = ThrowableQueue(maxsize=QUEUE, flow_control=self.flow_control, clear_on_resume=True)
         self.topics = SimpleNamespace(acks_enabled_for=lambda _: True)
         self._recover = recover
-        self._persisted = table.persisted
+        self._table = table
         recovery = SimpleNamespace(active_offsets={}, active_highwaters={})
         self.tables = SimpleNamespace(recovery=recovery, _changelogs={CHANGELOG: table}, changelog_topics={CHANGELOG})
         self._assigned: set[TP] = set()
@@ -70,8 +70,8 @@ class App:
     def note_written(self, topic: str, partition: int, offset: int) -> None:
         ChunkApp.note_written(self, topic, partition, offset)
 
-    def _table(self, changelog: str) -> Store:
-        return ChunkApp._table(self, changelog)
+    def _states(self, changelog: str) -> Store:
+        return ChunkApp._states(self, changelog)
 
     def take_over(self) -> None:
         ChunkApp.take_over(self)
@@ -86,6 +86,10 @@ class App:
         """Sensors only."""
 
     # App._on_partitions_revoked, App._on_partitions_assigned, App._stop_consumer
+
+    def follows(self, partition: int) -> bool:
+        """Whether the partition is another's, no rebalance being under way."""
+        return not self.rebalancing and TP(CLICKS, partition) not in self._assigned
 
     async def revoked(self, _: set[TP]) -> None:
         assignment = self.consumer.assignment()
@@ -108,8 +112,8 @@ class App:
         for partition in gone:
             known.pop(TP(CHANGELOG, partition), None)
         for partition in partitions:
-            if partition in self._persisted:
-                known[TP(CHANGELOG, partition)] = self._persisted[partition]
+            if (applied := self._table.applied(partition)) is not None:
+                known[TP(CHANGELOG, partition)] = applied
             known.setdefault(TP(CHANGELOG, partition), -1)
 
     async def stop(self) -> None:

@@ -43,7 +43,8 @@ class Plan:
     failing: float  # chance that a send fails
     slip: float  # chance that a fetch brings records once more
     late: bool  # whether a write may be held up after the lease was looked at
-    disk: bool  # whether tables outlive processes
+    disk: bool  # whether states are saved, and outlive processes
+    follow: bool  # whether others' partitions are followed
 
 
 LONGEST = {
@@ -89,6 +90,7 @@ def draw(chance: random.Random, conditions: Conditions = ANY) -> Plan:
         slip=chance.choice((0.0, 0.0, 0.1)),
         late=conditions.late,
         disk=chance.random() < 0.4,
+        follow=chance.random() < 0.3,
     )
 
 

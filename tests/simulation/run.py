@@ -11,7 +11,7 @@ from simulation.clock import Clock
 from simulation.group import SESSION, Group
 from simulation.holes import NONE, Cures, Hole
 from simulation.plan import ACTIVE, Click, Fault, Plan, draw
-from simulation.stage import Store
+from simulation.stage import Disk
 from simulation.verdict import Sent, Witness
 from simulation.worker import Worker
 
@@ -74,10 +74,7 @@ class Schedule:
         self._group.tell = self._tell
         self._witness = Witness()
         self._broker.on_record, self._group.on_commit = self._witness.on_record, self._witness.on_commit
-        self._stores = [
-            Store(f"worker {number}", disk=self._plan.disk, marks=cures.marks, owned=cures.owners)
-            for number in range(self._plan.workers)
-        ]
+        self._disks = [Disk() for _ in range(self._plan.workers)]
         self._workers: dict[int, Worker] = {}
 
     def run(self) -> None:
@@ -109,7 +106,8 @@ class Schedule:
         logs = [self._broker.logs.get((CHANGELOG, partition), []) for partition in range(self._plan.partitions)]
         if settled:
             logs = [compacted(log, before=self._clock.now) for log in logs]
-        return self._witness.lost(logs, self._group, self._cures.marks)
+        lost = self._witness.lost(logs, self._group, self._cures.marks)
+        return lost or self._witness.differing([disk.load("") for disk in self._disks], logs, self._cures.marks)
 
     def close(self) -> None:
         """End what is left."""
@@ -136,12 +134,12 @@ class Schedule:
 
     def _start(self, number: int) -> None:
         self._tell(f"worker {number} starts")
-        self._stores[number] = self._stores[number].reopened()
         self._workers[number] = Worker(
             clock=self._clock,
             broker=self._broker,
             group=self._group,
-            store=self._stores[number],
+            name=f"worker {number}",
+            disk=self._disks[number],
             cures=self._cures,
             plan=self._plan,
             on_leave=lambda why: self._left(number, why),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -13,13 +13,13 @@ from stream_engine.codec import Limits, decode_interaction
 from stream_engine.engine import ChunkOutcome, UserOutcome
 from stream_engine.events import Models, Received, Recommendation, RecommendedItem, Source, Trigger
 from stream_engine.settings import UserSettings
-from stream_engine.streaming.changelogs import Marks, Sieve
-from stream_engine.streaming.gaps import Gaps
+from stream_engine.streaming.changelogs import Marks
 from stream_engine.streaming.guard import Stage
-from stream_engine.streaming.owners import OWNER, Token, encode_token
+from stream_engine.streaming.owners import Owners, Token
 from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.clicks import Clicks
-from stream_engine.users import UserState, advance, decode_state, encode_state, next_offset
+from stream_engine.streaming.state_store import Saved, StateStore
+from stream_engine.users import VERSION, UserState, advance, decode_state, encode_state, next_offset
 
 USERS = UserSettings()
 MODELS = Models("none", "none")
@@ -27,70 +27,41 @@ LIMITS = Limits(max_future=3600.0, max_bytes=10_000)
 SEARCH = 0.01  # seconds the index takes, on average
 
 
-class Store:
-    """A worker's table of users, in memory or on a disk that outlives the process."""
+class Store(StateStore):
+    """A worker's table of users; `owned`: whether its records say who wrote them."""
 
-    def __init__(self, name: str, *, disk: bool, marks: Marks, owned: bool = True) -> None:
-        self.name = name
-        self.changelog = CHANGELOG
-        self.gaps = Gaps()
+    def __init__(self, marks: Marks, *, owned: bool = True) -> None:
+        super().__init__(CHANGELOG, marks, version=VERSION, saved=True)
         self._owned = owned
-        self._headers: dict[int, tuple[tuple[str, bytes], ...]] = {}
-        self.persisted: dict[int, int] = {}  # last changelog offset that a store on disk says it has
-        self._values: dict[bytes, bytes] = {}
-        self._partitions: dict[bytes, int] = {}
-        self._disk = disk
-        self._marks = marks
-        self.sieve = Sieve(marks)
 
-    def reopened(self) -> Store:
-        """What the next process finds."""
-        return self if self._disk else Store(self.name, disk=False, marks=self._marks, owned=self._owned)
-
-    def read(self, key: bytes, partition: int) -> bytes | None:
-        return self._values.get(key)
-
-    def write(self, key: bytes, value: bytes | None, partition: int) -> Outgoing:
-        self._set(key, value, partition)
-        return Outgoing(CHANGELOG, key, value, self._headers.get(partition, ()), partition)
+    @property
+    def states(self) -> Store:
+        """What Faust's side of it holds."""
+        return self
 
     def own(self, partition: int, token: Token) -> None:
-        self.gaps.begin(partition, token.end)
-        if self._owned:
-            self.sieve.owners.note(partition, token)
-            self._headers[partition] = ((OWNER, encode_token(token)),)
+        super().own(partition, token)
+        if not self._owned:
+            del self._headers[partition]
+            self.sieve.owners = Owners()
+
+
+class Disk:
+    """A worker's disk, which outlives its processes."""
+
+    def __init__(self) -> None:
+        self._saved: dict[int, Saved] = {}
+
+    def load(self, _: str) -> dict[int, Saved]:
+        return dict(self._saved)
+
+    def save(self, partition: int, saved: Saved, _: str) -> None:
+        before = Saved({}, None, ()) if saved.anew else self._saved[partition]
+        applied = before.applied if saved.applied is None else saved.applied
+        self._saved[partition] = Saved({**before.values, **saved.values}, applied, saved.owners)
 
     def keep(self, partitions: Collection[int]) -> None:
-        if not self._disk:
-            self.sieve.keep(partitions)
-        self.gaps.keep(partitions)
-
-    def apply(self, records: Iterable[Record]) -> None:
-        """Take records of the changelog."""
-        for record in records:
-            if self._takes(record):
-                self._set(record.key or b"", record.value, record.partition)
-            if self._disk:
-                self.persisted[record.partition] = record.offset
-
-    def look(self, record: Record) -> None:
-        self._takes(record)
-
-    def _takes(self, record: Record) -> bool:
-        return self.sieve.takes(record, self._values.get(record.key or b""))
-
-    def on_recovery_completed(self, partitions: set[int]) -> None:
-        """In memory, what is not ours any more is dropped."""
-        if not self._disk:
-            for key in [key for key, partition in self._partitions.items() if partition not in partitions]:
-                self._set(key, None, self._partitions.pop(key))
-
-    def _set(self, key: bytes, value: bytes | None, partition: int) -> None:
-        if value is None:
-            self._values.pop(key, None)
-        else:
-            self._values[key] = value
-            self._partitions[key] = partition
+        self._saved = {partition: saved for partition, saved in self._saved.items() if partition in partitions}
 
 
 class Engine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from simulation.broker import CHANGELOG, CLICKS, LISTS, Record
@@ -11,6 +11,7 @@ from simulation.stage import Store
 from stream_engine.codec import decode_recommendation
 from stream_engine.events import Source
 from stream_engine.streaming.changelogs import Marks
+from stream_engine.streaming.state_store import Saved
 from stream_engine.users import UserState, decode_state, next_offset
 
 
@@ -70,12 +71,11 @@ class Witness:
 
     def lost(self, logs: Sequence[Sequence[Record]], group: Group, marks: Marks) -> list[str]:
         """Recover all states from the changelogs, and compare them with what was sent and committed."""
-        store = Store("verdict", disk=False, marks=marks)
+        store, found = Store(marks), []
         for log in logs:
             store.apply(log)
-        found = []
         for user, sent in self._by_user().items():
-            stored = store.read(user.encode(), 0)
+            stored = store.read(user.encode(), sent[0].partition)
             state = decode_state(stored) if stored else None
             held = list(state.items) if state else []
             done = sum(click.offset < group.committed.get(click.partition, 0) for click in sent)
@@ -84,6 +84,18 @@ class Witness:
                 is_left = " ".join(_left(sent[:done])) or "nothing"
                 found.append(f"{user} has {is_left}, and the state holds {' '.join(held) or 'nothing'}")
         return found
+
+    def differing(
+        self, disks: Sequence[Mapping[int, Saved]], logs: Sequence[Sequence[Record]], marks: Marks
+    ) -> list[str]:
+        """Recover from what each worker saved and the rest of each changelog: it must be the same as without."""
+        return [
+            f"partition {partition}, recovered from the disk of worker {number}, is not what the changelog says"
+            for number, disk in enumerate(disks)
+            for partition, saved in disk.items()
+            if saved.applied is not None
+            and _recovered(marks, logs[partition], saved) != _recovered(marks, logs[partition])
+        ]
 
     def complain(self, complaints: Iterable[str]) -> None:
         """Something is not as it should be."""
@@ -99,6 +111,15 @@ class Witness:
     def _complain(self, what: str) -> None:
         if what not in self.wrong:
             self.wrong.append(what)
+
+
+def _recovered(marks: Marks, log: Sequence[Record], saved: Saved | None = None) -> dict[bytes, bytes | None]:
+    store = Store(marks)
+    if saved is not None and saved.applied is not None:
+        store.restore(log[0].partition if log else 0, saved)
+        log = [record for record in log if record.offset > (saved.applied or 0)]
+    store.apply(log)
+    return {key: store.read(*place) for place in store.places() for key in place[:1]}
 
 
 def _left(sent: Sequence[Sent]) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from faust.types import TP
 from prometheus_client import CollectorRegistry
@@ -18,17 +18,21 @@ from simulation.group import SESSION, Group
 from simulation.holes import Cures
 from simulation.kafka_thread import KafkaThread
 from simulation.plan import Plan
-from simulation.stage import Store, clicks_stage
+from simulation.stage import Disk, Store, clicks_stage
 from stream_engine.errors import Unavailable
 from stream_engine.metrics import Metrics
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.lease import Lease
 from stream_engine.streaming.mending import Mender
+from stream_engine.streaming.saving import Saving
 
 METRICS = Metrics(CollectorRegistry())
 NOTE_LEASE = SESSION / 6
 COMMIT = SESSION / 3
 MEND = SESSION / 3
+SAVE = SESSION / 4
+DISK = 0.02  # seconds a file takes
+FOLLOW = SESSION / 20
 
 
 class Left(BaseException):
@@ -44,7 +48,8 @@ class Worker:
         clock: Clock,
         broker: Broker,
         group: Group,
-        store: Store,
+        name: str,
+        disk: Disk,
         cures: Cures,
         plan: Plan,
         on_leave: Callable[[str], None],
@@ -53,8 +58,9 @@ class Worker:
         self._on_leave = on_leave
         self._broker = broker
         self._cures = cures
-        self.store = store
-        self.process = Process(store.name)
+        self._plan = plan
+        store = self.store = Store(cures.marks, owned=cures.owners)
+        self.process = Process(name)
         self.main = clock.loop(self.process)
         self._positions = cures.positions()
         self._thread = KafkaThread(
@@ -72,6 +78,7 @@ class Worker:
         publisher = Producer(broker, self.main, failing=plan.failing, late=plan.late)
         publisher.on_written = self._app.note_written
         stage = clicks_stage(store, clock, self._clicks, rewrite=cures.rewrite)
+        self._saving = Saving(store, disk, stage.turn, clock=lambda: clock.now, apart=self._on_disk)
         self._mender = Mender(store, self._app, self, publisher, turn=stage.turn, may_write=self._may_write)
         self._guard = Guard(
             stage,
@@ -85,9 +92,14 @@ class Worker:
 
     def start(self) -> None:
         """As `Worker._serve` does."""
+        self.main.create_task(self._or_leave(self._begin))
+
+    async def _begin(self) -> None:
+        if self._plan.disk:
+            await self._saving.restore(self)
         self._lease = Lease(limit=SESSION / 2, noted=self._clock.now)
         consuming = (self._app.recovery, self._agent, self._guard.linger, self._drain)
-        for work in (self._note_lease, self._commits, *consuming, self._mend):
+        for work in (self._note_lease, self._commits, *consuming, self._mend, self._save, self._follow):
             self.main.create_task(self._or_leave(work))
         self._thread.start()
 
@@ -104,6 +116,8 @@ class Worker:
     async def _stop(self) -> None:
         await self._app.stop()
         await self._thread.leave()
+        if self._plan.disk:
+            await self._saving.finish()
         self._leave("stopped")
 
     def _leave(self, why: str) -> NoReturn:
@@ -148,6 +162,37 @@ class Worker:
             with suppress(Unavailable):
                 await self._mender.step()
 
+    async def _save(self) -> None:
+        while self._plan.disk:
+            await asyncio.sleep(SAVE)
+            await self._saving.step()
+
+    async def _on_disk(self, act: Callable[..., Any], *given: Any) -> Any:
+        await asyncio.sleep(self._clock.chance.expovariate(1 / DISK))
+        return act(*given)
+
+    async def identity(self, _: str) -> str:
+        """What the saving asks of the log; here it is never made anew."""
+        return ""
+
+    async def bounds(self, topic: str, partition: int, _: int) -> tuple[int, int]:
+        """And never older than its tombstones."""
+        return 0, await self._broker.call(self.main, lambda: self._broker.ends.get((topic, partition), 0))
+
+    async def _follow(self) -> None:
+        """Read on in the changelogs of others, as standby replicas do."""
+        while self._plan.follow:
+            await asyncio.sleep(FOLLOW)
+            for partition in filter(self._app.follows, range(self._plan.partitions)):
+                begin = self._applied(partition) + 1
+                records = await self.read(CHANGELOG, partition, begin, begin + 3)
+                if self._app.follows(partition):
+                    self.store.apply(each for each in records if each.offset > self._applied(partition))
+
+    def _applied(self, partition: int) -> int:
+        applied = self.store.applied(partition)
+        return -1 if applied is None else applied
+
     async def read(self, topic: str, partition: int, begin: int, end: int) -> list[Record]:
         """What the mender reads of the log."""
         records = await self._broker.call(self.main, partial(self._broker.read, topic, partition, begin, end - begin))
@@ -171,4 +216,4 @@ class Worker:
                 records = [record for record in await self._broker.call(self.main, act) if record.offset < end]
                 self.store.apply(records)
                 known[tp] = records[-1].offset if records else end - 1
-        self.store.on_recovery_completed(partitions)
+        self.store.hold(range(self._plan.partitions) if self._plan.follow else partitions)

@@ -14,7 +14,7 @@ from stream_engine.streaming.app import add_agents, make_app, users_table
 from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.guard import Guard, Stage
 from stream_engine.streaming.publisher import KafkaPublisher, Outgoing
-from stream_engine.streaming.table import BytesTable
+from stream_engine.streaming.state_store import StateStore
 
 
 class Click(msgspec.Struct):
@@ -26,7 +26,7 @@ class Click(msgspec.Struct):
 class Counting:
     """What the stock agent does, for a chunk."""
 
-    def __init__(self, table: BytesTable, forwarded: str) -> None:
+    def __init__(self, table: StateStore, forwarded: str) -> None:
         self._table = table
         self._forwarded = forwarded
         self._decoder = msgspec.json.Decoder(Click)

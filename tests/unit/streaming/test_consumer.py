@@ -18,9 +18,7 @@ from stream_engine.streaming.app import make_app, users_table
 from stream_engine.streaming.chunk_app import ChunkApp
 from stream_engine.streaming.chunks import Chunk
 from stream_engine.streaming.consumer import ChunkConsumer
-from stream_engine.streaming.gaps import Gap
 from stream_engine.streaming.owners import OWNER, Token, encode_token, token_of
-from stream_engine.users import UserState, encode_state
 
 P, Q, OTHER = TP("clicks", 0), TP("clicks", 1), TP("stream-engine-users-state-changelog", 0)
 NOBODYS = TP("stream-engine-users-state-changelog", 1)
@@ -87,7 +85,8 @@ def records(tp: TP, *offsets: int) -> list[FakeRecord]:
 async def test_our_topics_come_in_chunks_of_a_changelog_how_far_it_is_applied(
     app: ChunkApp, consumer: Fetching
 ) -> None:
-    app.tables.recovery.add_active(users_table(app, Settings()), OTHER)
+    users_table(app, Settings())
+    app.tables.recovery.add_active(app.tables._changelogs[OTHER.topic], OTHER)
     consumer.prepare({P: records(P, 0, 1, 4), OTHER: records(OTHER, 0, 1), NOBODYS: records(NOBODYS, 0)})
     fetched = [(tp, message) async for tp, message in consumer.getmany(1.0)]
     got = [(tp, message.value) for tp, message in fetched]
@@ -255,107 +254,65 @@ async def test_nothing_is_ours_before_the_group_says_so(
     assert bool(table.write(b"u", b"\x01", 0).headers) == member
 
 
-async def test_a_table_keeps_bytes_and_lets_go_of_partitions_that_leave(app: ChunkApp) -> None:
-    table = users_table(app, Settings())
-    sent = table.write(b"u", b"\x00state", 1)
-    assert (sent.topic, sent.key, sent.value, sent.partition) == (OTHER.topic, b"u", b"\x00state", 1)
-    table.write(b"v", b"other", 2)
-    assert table.read(b"u", 1) == b"\x00state"
-    await table.data.on_recovery_completed({TP(OTHER.topic, 2)}, set())
-    assert (table.read(b"u", 1), table.read(b"v", 2)) == (None, b"other")
-    assert table.write(b"v", None, 2).value is None
-    assert table.write(b"v", None, 2).value is None
-    assert table.read(b"v", 2) is None
+async def test_a_table_lets_go_of_partitions_that_are_neither_ours_nor_followed(app: ChunkApp) -> None:
+    states, table = users_table(app, Settings()), app.tables._changelogs[OTHER.topic]
+    for partition in range(3):
+        states.write(b"u", b"\x01", partition)
+    await table.on_recovery_completed({TP(OTHER.topic, 2)}, {TP(OTHER.topic, 0)})
+    assert [states.read(b"u", partition) for partition in range(3)] == [b"\x01", None, b"\x01"]
 
 
-async def test_what_we_wrote_need_not_be_read_again(app: ChunkApp) -> None:
-    known = app.tables.recovery.active_offsets
-    known[OTHER] = 6
-    table = users_table(app, Settings())
-    for offset in (7, 8, 10, 11):  # 9 is somebody else's
-        app.note_written(*OTHER, offset)
-    app.note_written("recommendations", 0, 0)
-    assert (dict(known), table.gaps.open) == ({OTHER: 8}, [Gap(0, 9, 10)])
+async def test_faust_is_told_how_far_a_partition_is_known(app: ChunkApp) -> None:
+    table = app.tables._changelogs[OTHER.topic] if users_table(app, Settings()) else None
+    assert table is not None
+    table.apply_changelog_batch([on_changelog(b"u", b"\x01", offset=7)])
+    app.tables.recovery.add_standby(table, OTHER)
+    app.tables.recovery.add_active(table, NOBODYS)
+    assert (table.persisted_offset(OTHER), app.tables.recovery.standby_offsets[OTHER]) == (7, 7)
+    assert (table.persisted_offset(NOBODYS), app.tables.recovery.active_offsets[NOBODYS]) == (None, None)
 
 
 async def test_of_a_changelog_that_is_not_ours_nothing_is_noted(app: ChunkApp) -> None:
-    table = users_table(app, Settings())
-    app.note_written(*OTHER, 7)
-    assert (dict(app.tables.recovery.active_offsets), table.gaps.open) == ({}, [])
+    states = users_table(app, Settings())
+    app.note_written(*OTHER, 0)
+    app.note_written("recommendations", 0, 0)
+    assert states.applied(0) is None
+    app.tables.recovery.active_offsets[OTHER] = -1
+    states.own(0, Token(0, 1))
+    app.note_written(*OTHER, 0)
+    assert states.applied(0) == 0
 
 
-def on_changelog(key: bytes, value: bytes | None, partition: int = 1, owner: Token | None = None) -> Any:
+def on_changelog(key: bytes, value: bytes | None, offset: int = 0) -> Any:
     """A record as Faust's recovery hands it over."""
-    headers = [(OWNER, encode_token(owner))] if owner else []
-    message = SimpleNamespace(key=key, value=value, partition=partition, offset=100, headers=headers)
-    return SimpleNamespace(key=key, value=value, message=message)
-
-
-async def test_a_recovery_leaves_out_what_goes_back(app: ChunkApp) -> None:
-    table = users_table(app, Settings())
-    old, new = (encode_state(UserState(watermarks=(("clicks", 1, offset),))) for offset in (4, 9))
-    table.apply_changelog_batch([on_changelog(b"u", new), on_changelog(b"u", old), on_changelog(b"v", old)])
-    assert (table.read(b"u", 1), table.read(b"v", 1)) == (new, old)
-    assert table.sieve.covered == {b"u": 1}
-    table.apply_changelog_batch([on_changelog(b"v", old), on_changelog(b"u", old)])
-    assert table.read(b"u", 1) == new
-    table.apply_changelog_batch([on_changelog(b"u", new), on_changelog(b"v", None)])
-    assert (table.read(b"u", 1), table.read(b"v", 1)) == (new, None)
-    assert table.sieve.covered == {}
-
-
-async def test_a_recovery_leaves_out_what_a_former_owner_wrote_late(app: ChunkApp) -> None:
-    table = users_table(app, Settings())
-    former, latter = Token(0, 3), Token(0, 4)
-    state = encode_state(UserState(watermarks=(("clicks", 1, 4),)))
-    table.apply_changelog_batch([on_changelog(b"u", state, 1, former), on_changelog(b"u", None, 1, latter)])
-    table.apply_changelog_batch([on_changelog(b"u", state, 1, former), on_changelog(b"v", state, 1, former)])
-    assert (table.read(b"u", 1), table.read(b"v", 1)) == (None, None)
-    assert table.sieve.covered == {b"u": 1, b"v": 1}
+    return SimpleNamespace(key=key, value=value, message=FakeRecord(offset, value, key, (), OTHER.topic))
 
 
 async def test_whoever_takes_over_writes_as_a_later_owner(app: ChunkApp) -> None:
-    table = users_table(app, Settings())
-    assert table.write(b"u", b"\x01", 0).headers == ()
+    states = users_table(app, Settings())
+    assert states.write(b"u", b"\x01", 0).headers == ()
     app.tables.recovery.active_highwaters[OTHER] = 6
     for generation in (5, 6):
         app.consumer_generation_id = generation
         app.take_over()
-        assert token_of(table.write(b"u", b"\x01", 0).headers, 100) == Token(7, generation)
-    late = on_changelog(b"u", b"\x01", 0, Token(7, 5))
-    table.apply_changelog_batch([late])
-    assert table.sieve.covered == {b"u": 0}
+        assert token_of(states.write(b"u", b"\x01", 0).headers, 100) == Token(7, generation)
+    states.apply([FakeRecord(100, b"\x01", b"u", [(OWNER, encode_token(Token(7, 5)))])])
+    assert states.sieve.covered == {b"u": 0}
 
 
 async def test_whoever_takes_over_forgets_what_there_was_to_mend_of_others(app: ChunkApp) -> None:
-    table = users_table(app, Settings())
-    table.sieve.covered.update({b"u": 0, b"v": 1})
-    table.gaps.begin(1, 3)
-    table.gaps.note_end(1, 5)
-    app.tables.recovery.active_highwaters.update({OTHER: 6, NOBODYS: 4})
+    states = users_table(app, Settings())
+    states.gaps.begin(1, 3)
+    states.gaps.note_end(1, 5)
+    app.tables.recovery.active_highwaters[OTHER] = 6
     app.consumer_generation_id = 5
     app.take_over()
-    assert table.sieve.covered == {b"u": 0, b"v": 1}
-    table.gaps.note_end(1, 9)
-    del app.tables.recovery.active_highwaters[NOBODYS]
-    app.take_over()
-    assert (table.sieve.covered, table.gaps.open) == ({b"u": 0}, [])
-    table.gaps.note_end(1, 12)
-    assert table.gaps.open == []
+    states.gaps.note_end(1, 12)
+    assert states.gaps.open == []
 
 
 async def test_a_changelog_of_a_later_version_is_not_recovered_from(app: ChunkApp) -> None:
-    table = users_table(app, Settings())
-    newer = SimpleNamespace(key=b"u", value=b"\x02\x90", partition=0, offset=0, headers=[])
+    states = users_table(app, Settings())
     with pytest.raises(NewerVersion, match="stream-engine-users-state-changelog: version 2 found"):
-        table.apply_changelog_batch([SimpleNamespace(message=newer)])
-    assert table.read(b"u", 0) is None
-
-
-async def test_a_table_keeps_nothing_of_what_is_deleted(app: ChunkApp) -> None:
-    table = users_table(app, Settings())
-    table.write(b"u", b"\x01", 2)
-    assert table.places() == [(b"u", 2)]
-    table.write(b"u", None, 2)
-    assert table.places() == []
-    assert table.read(b"u", 2) is None
+        app.tables._changelogs[OTHER.topic].apply_changelog_batch([on_changelog(b"u", b"\x02\x90")])
+    assert states.read(b"u", 0) is None

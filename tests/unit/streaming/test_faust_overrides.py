@@ -10,12 +10,10 @@ import hashlib
 import importlib
 import inspect
 from collections.abc import Iterator
-from contextvars import ContextVar
 from importlib.resources import files
 from typing import Any
 
 import pytest
-from faust.streams import _current_event
 from faust.transport.consumer import Consumer
 
 from stream_engine.streaming.chunk_app import ChunkApp, ChunkTransport
@@ -94,10 +92,16 @@ UPSTREAM = {
     ),
     "faust.tables.recovery:Recovery._build_offsets": ("27eec86be06cb51f", "recovery begins where our account ends"),
     "faust.tables.base:Collection.apply_changelog_batch": ("b980a78d3ae9b1e8", "recovery reads raw keys and values"),
-    "faust.tables.base:Collection.partition_for_key": ("3b2291811b8dd791", "the partition of the current event"),
-    "faust.tables.table:Table.on_key_set": ("a370e35ca55c2c7e", "what BytesTable leaves out: the changelog"),
-    "faust.stores.memory:Store": ("83ceb1145af05eae", "BytesTable reads and writes `data` directly"),
-    "faust.streams:current_event": ("3b821f1a78d86a58", "stores on disk take the partition from here"),
+    "faust.tables.base:Collection.persisted_offset": ("d473d3ab3fd6f036", "asked at every rebalance"),
+    "faust.tables.base:Collection.on_recovery_completed": (
+        "b1526fb39ea0e77e",
+        "told what is ours and what is followed",
+    ),
+    RECOVERY + "_add": ("1584a197b11bf835", "what a table knows goes before Faust's account"),
+    "faust.assignor.copartitioned_assignor:CopartitionedAssignor": (
+        "71f50fd84ef06b98",
+        "whoever follows a partition takes it over",
+    ),
     "faust.streams:Stream.noack": ("921a6f5c674d32d4", "agents acknowledge nothing"),
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek": ("a9430f1f3b9ac419", "drops what was fetched for elsewhere"),
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek_to_committed": ("f6cd85c8b70a4ccf", "None where none"),
@@ -175,4 +179,3 @@ def test_overrides_are_called_as_upstream_calls_them(name: str) -> None:
 
 def test_the_fields_we_touch_are_there() -> None:
     assert {"_buffered_partitions", "flow_active"} <= set(inspect.get_annotations(Consumer))
-    assert isinstance(_current_event, ContextVar)

@@ -10,7 +10,7 @@ from harness.records import FakeRecord, record
 
 from stream_engine.streaming.recovering import take
 
-OURS, GONE = ("changelog", 0), ("changelog", 1)
+OURS, GONE, FOLLOWED = ("changelog", 0), ("changelog", 1), ("changelog", 2)
 
 
 class FakeTable:
@@ -26,7 +26,11 @@ class FakeTable:
 
 def recovery_of(table: FakeTable, at: int | None = None) -> Any:
     return SimpleNamespace(
-        active_tps={OURS}, active_offsets=Counter({OURS: at}), tp_to_table=dict.fromkeys((OURS, GONE), table)
+        active_tps={OURS},
+        active_offsets=Counter({OURS: at}),
+        standby_tps={FOLLOWED},
+        standby_offsets=Counter({FOLLOWED: at}),
+        tp_to_table=dict.fromkeys((OURS, GONE, FOLLOWED), table),
     )
 
 
@@ -63,3 +67,10 @@ def test_what_is_not_ours_any_more_is_left_alone() -> None:
     assert not take(recovery_of(table), GONE, found(0))
     assert not take(recovery_of(table), OURS, [])
     assert table.values == []
+
+
+def test_what_is_followed_has_an_account_of_its_own() -> None:
+    table = FakeTable()
+    recovery = recovery_of(table, 3)
+    assert take(recovery, FOLLOWED, found(3, 4))
+    assert (table.values, recovery.standby_offsets[FOLLOWED], recovery.active_offsets[OURS]) == ([b"4"], 4, 3)

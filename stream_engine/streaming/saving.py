@@ -1,0 +1,124 @@
+"""States go to this worker's disk as well, so that one that starts again reads on where it was.
+
+The changelog stays the truth: what is saved comes with how far it is, what was written since is read. That works while
+the changelog still holds all tombstones since, which brokers keep for a day; what is older counts for nothing, or users
+who were erased meanwhile would come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from stream_engine.errors import Unavailable
+from stream_engine.streaming.rounds import rounds
+from stream_engine.streaming.state_store import Saved, StateStore
+
+log = logging.getLogger(__name__)
+EVERY = 5.0  # seconds
+AT_ONCE = 2_000  # keys of a partition; those who click wait a millisecond for it
+FRESH = 12 * 3600.0  # seconds; tombstones stay for twice as long (`delete.retention.ms`)
+
+
+class Logs(Protocol):
+    """What there is of a topic."""
+
+    async def identity(self, topic: str) -> str:
+        """What tells it from another of its name that was there before; raises Unavailable."""
+        ...
+
+    async def bounds(self, topic: str, partition: int, since_ms: int) -> tuple[int, int]:
+        """The first offset stamped then or later (its end, if there is none), and its end; raises Unavailable."""
+        ...
+
+
+class Files(Protocol):
+    """Where partitions of a table are kept."""
+
+    def load(self, origin: str) -> Mapping[int, Saved]:
+        """What there is of this origin, by partition."""
+        ...
+
+    def save(self, partition: int, saved: Saved, origin: str) -> None:
+        """Add what changed to what there is; raises Unavailable, and what is there is not to be relied on then."""
+        ...
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Remove all others; raises Unavailable."""
+        ...
+
+
+class Saving:
+    """Saves what changed of one table, in the turn of those who write it."""
+
+    def __init__(
+        self,
+        states: StateStore,
+        files: Files,
+        turn: asyncio.Lock,
+        *,
+        clock: Callable[[], float] = time.time,
+        apart: Callable[..., Awaitable[Any]] = asyncio.to_thread,
+    ) -> None:
+        self._states = states
+        self._files = files
+        self._turn = turn
+        self._clock = clock
+        self._apart = apart  # where files are read and written
+        self._origin = ""
+
+    async def restore(self, logs: Logs) -> None:
+        """Hold what was saved, as far as it still holds; raises Unavailable, or NewerVersion."""
+        self._origin = await logs.identity(self._states.changelog)
+        since_ms = int((self._clock() - FRESH) * 1000)
+        found: Mapping[int, Saved] = await self._apart(self._files.load, self._origin)
+        for partition, saved in found.items():
+            begin, end = await logs.bounds(self._states.changelog, partition, since_ms)
+            if saved.applied is not None and begin <= saved.applied + 1 <= end:
+                self._states.restore(partition, saved)
+                log.info("restored", extra=self._about(partition, saved) | {"left": end - saved.applied - 1})
+
+    async def run(self) -> None:
+        """Save every few seconds, for ever."""
+        await rounds(self.step, every=EVERY, log=log, undone="states not saved", changelog=self._states.changelog)
+
+    async def step(self) -> None:
+        """Save the next of what changed, and forget partitions that are held no more; raises Unavailable."""
+        held = self._states.held()
+        await self._apart(self._files.keep, held)
+        for partition in held:
+            await self._save(partition)
+
+    async def finish(self) -> None:
+        """Save all that is left, when nobody writes any more; where that fails, more is read at the next start."""
+        try:
+            for partition in self._states.held():
+                while await self._save(partition):
+                    """There may be more."""
+        except Unavailable as away:
+            log.warning("states not saved", extra={"changelog": self._states.changelog, "reason": away.reason})
+
+    async def _save(self, partition: int) -> bool:
+        async with self._turn:  # nothing of ours is on its way: all we hold was written
+            changes = self._states.changes(partition, AT_ONCE)
+        if changes is None:
+            return False
+        saving = asyncio.ensure_future(self._apart(self._files.save, partition, changes, self._origin))
+        saving.add_done_callback(partial(self._note, partition))
+        try:
+            await asyncio.shield(saving)
+        except asyncio.CancelledError:  # a stop: the file is to be what we take it for
+            await asyncio.wait([saving])
+            raise
+        return True
+
+    def _note(self, partition: int, done: asyncio.Future[Any]) -> None:
+        if done.exception() is not None:
+            self._states.save_anew(partition)
+
+    def _about(self, partition: int, saved: Saved) -> dict[str, object]:
+        return {"changelog": self._states.changelog, "partition": partition, "keys": len(saved.values)}
