@@ -24,6 +24,7 @@ class Metrics:
     rewinds: Counter = field(init=False)
     moved: Counter = field(init=False)
     mended: Counter = field(init=False)
+    recovered: Counter = field(init=False)
     expired: Gauge = field(init=False)
     forgotten: Gauge = field(init=False)
     chunk_records: Histogram = field(init=False)
@@ -44,6 +45,7 @@ class Metrics:
             "rewinds": Counter("rewinds", "Times records lost on their way were sought again", **at),
             "moved": Counter("moved", "Records sent on: their user belongs on another partition", ["topic"], **at),
             "mended": Counter("mended", "Records written again over late writes, by topic", ["topic"], **at),
+            "recovered": Counter("recovered", "Records of changelogs read, to own or to follow", ["topic", "to"], **at),
             "expired": Gauge("expired", "Users forgotten since the start for having been away too long", **at),
             "forgotten": Gauge("forgotten", "Items in no catalogue forgotten since the start: the weakest", **at),
             "chunk_records": Histogram("chunk_records", "Records in a chunk", ["topic"], buckets=SIZES, **at),

@@ -46,6 +46,7 @@ class ChunkApp(faust.App):
         self.finish = finish
         self.outdated = outdated
         self.turned_out: Callable[[str], object] = lambda _: None  # told why the group does not know us any more
+        self.on_read: Callable[[str, str, int], object] = lambda *_: None  # told of records of changelogs
         super().__init__(*args, Table=BytesTable, **options)
 
     def take_over(self) -> None:

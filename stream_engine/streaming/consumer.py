@@ -85,7 +85,8 @@ class ChunkConsumer(FaustConsumer):
             records = batches.pop(tp)
             if not self.flow_active:
                 return
-            if take(self.app.tables.recovery, tp, records):
+            if purpose := take(self.app.tables.recovery, tp, records):
+                self.app.on_read(tp.topic, purpose, len(records))
                 yield tp, self._to_message(tp, records[-1])
         chunks, undelivered = self._handed_over(batches, active, epoch)
         if not undelivered and not self.app.in_recovery:

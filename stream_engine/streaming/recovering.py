@@ -6,7 +6,7 @@ record, which it finds applied already.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from stream_engine.streaming.chunks import Record
@@ -20,26 +20,20 @@ class Found(NamedTuple):
     value: bytes | None
 
 
-def take(recovery: Any, tp: Any, records: Sequence[Record]) -> bool:
-    """Apply those that its table does not know yet; False if no table of ours wants them.
+def take(recovery: Any, tp: Any, records: Sequence[Record]) -> str | None:
+    """Apply those that its table does not know yet, to "own" or to "follow"; None if no table of ours wants them.
 
     `recovery` is Faust's: every rebalance seeks where its account of a partition stands, so what is applied and noted
     in one go is neither missed nor applied out of order.
     """
-    account = _account(recovery, tp)
-    if account is None or not records:
-        return False
+    account, purpose = (
+        (recovery.active_offsets, "own") if tp in recovery.active_tps else (recovery.standby_offsets, "follow")
+    )
+    if tp not in recovery.active_tps | recovery.standby_tps or not records:
+        return None
     seen = account.get(tp)
     fresh = [Found(each, each.key, each.value) for each in records if seen is None or each.offset > seen]
     if fresh:
         recovery.tp_to_table[tp].apply_changelog_batch(fresh)
         account[tp] = fresh[-1].message.offset
-    return True
-
-
-def _account(recovery: Any, tp: Any) -> MutableMapping[Any, int | None] | None:
-    """Of partitions that are ours, or of those that are followed."""
-    if tp in recovery.active_tps:
-        account: MutableMapping[Any, int | None] = recovery.active_offsets
-        return account
-    return recovery.standby_offsets if tp in recovery.standby_tps else None
+    return purpose

@@ -151,7 +151,7 @@ class Worker:
     def _make_app(self, parts: Parts) -> ChunkApp:
         settings = self._settings
         app = make_app(settings, finish=self._finish, outdated=outdated)
-        app.turned_out = leave
+        app.turned_out, app.on_read = leave, self._count_recovered
         users, items = users_table(app, settings), items_table(app, settings)
         stages = make_stages(settings, parts, users=users, items=items, moved=self._count_moved)
         self._guards = {
@@ -220,6 +220,9 @@ class Worker:
 
     def _count_mended(self, changelog: str, records: int) -> None:
         self._metrics.mended.labels(changelog).inc(records)
+
+    def _count_recovered(self, changelog: str, purpose: str, records: int) -> None:
+        self._metrics.recovered.labels(changelog, purpose).inc(records)
 
     async def _finish(self) -> None:
         await asyncio.gather(*(guard.finish() for guard in self._guards.values()))

@@ -61,6 +61,9 @@ class App:
         self._delivering = asyncio.Lock()
         self._pressures: dict[TP, tuple[Callable[[], None], Callable[[], None]]] = {}
 
+    def on_read(self, topic: str, purpose: str, records: int) -> None:
+        """Metrics only."""
+
     def _start_span_from_rebalancing(self, _: str) -> Any:
         return _Span()
 
