@@ -89,7 +89,7 @@ class ItemView:
 
     def rows_by_hash(self, hashes: NDArray[np.uint32]) -> Rows:
         """The rows of the items with these hashes."""
-        return self._hashes.rows(hashes, self.columns.hashes[: len(self.ids)])
+        return self._hashes.rows(hashes, self.columns.hashes[: len(self.ids)]).astype(np.int64, copy=False)
 
     def all_rows(self) -> Rows:
         """Every row of the catalogue; costs as much as the catalogue is long."""

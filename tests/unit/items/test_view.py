@@ -292,7 +292,9 @@ def test_items_are_found_by_hash_while_they_come_and_go() -> None:
 
     def found(*item_ids: str) -> set[str]:
         hashes = np.array([item_hash(item_id) for item_id in item_ids], np.uint32)
-        return {view.ids[row] for row in view.rows_by_hash(hashes) if view.columns.known[row]}
+        rows = view.rows_by_hash(hashes)
+        assert rows.dtype == np.int64  # of another, compiled loops would be compiled once more
+        return {view.ids[row] for row in rows if view.columns.known[row]}
 
     assert found("i7") == set()
     for number in range(400):
