@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ _STATISTICS = (
 )
 
 
-@dataclass(slots=True)
+@dataclass
 class Columns:
     """Equally long arrays; lists of other rows hold row numbers, -1 where there is none."""
 
@@ -80,7 +81,7 @@ class Columns:
     followers: RowNumbers  # (n, f)
     follows: Halves  # (n, f)
 
-    @property
+    @cached_property
     def pairs(self) -> Pairs:
         """Views of these arrays."""
         return Pairs(
@@ -96,7 +97,7 @@ class Columns:
             self.similar,
         )
 
-    @property
+    @cached_property
     def traits(self) -> Traits:
         """Views of these arrays."""
         return Traits(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.filters import Flags, Removed, allowed
+from stream_engine.ranking.filters import Flags, Removed, Sieve, allowed, asked_for, sieve_of, sifted, told
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pool import STRENGTHS, Pool, roomy
 from stream_engine.ranking.sources import BUDGETS, LISTING
@@ -81,11 +81,11 @@ class Gatherer:
         pool, slots = self._pooled(taste, lists)
         count = int(pool.used[0])
         rows, strengths = pool.rows[:count], pool.strengths[:count]
-        keep, removed = allowed(view, taste, rows, habits)
-        best = _best(rows, strengths, keep, slots, lists.limits)
-        if len(best[0]) < taste.question.size:
+        sieve, asked = sieve_of(view, taste, habits), asked_for(view, taste, rows)
+        best, parts, how, removed = _best(rows, strengths, sieve, asked, slots, lists.limits)
+        if len(best) < taste.question.size:
             return _topped_up(view, taste, rows, strengths, habits)
-        return Candidates(taste, *best, removed)
+        return Candidates(taste, best, parts, how, told(removed))
 
     def _settle(self, taste: Taste) -> None:
         view, recent = self._view, taste.recent.tolist()
@@ -111,12 +111,13 @@ class Gatherer:
 
 @compiled
 def _best(
-    rows: Rows, strengths: Strengths, keep: Flags, slots: NDArray[np.int64], lists: NDArray[np.int32]
-) -> tuple[Rows, NDArray[np.int32], Strengths]:
-    """The rows that any part has among its best, with the bits of those parts, and their strengths."""
+    rows: Rows, strengths: Strengths, sieve: Sieve, asked: Flags, slots: NDArray[np.int64], lists: NDArray[np.int32]
+) -> tuple[Rows, NDArray[np.int32], Strengths, NDArray[np.int64]]:
+    """The rows that any part has among its best, the bits of those parts, their strengths; how many were removed."""
+    keep, removed = sifted(sieve, rows, asked)
     parts = _elected(strengths, keep, slots, lists)
     best = np.flatnonzero(parts)
-    return rows[best], parts[best], strengths[best]
+    return rows[best], parts[best], strengths[best], removed
 
 
 @compiled

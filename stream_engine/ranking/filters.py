@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.habits import SOON, Habits
 from stream_engine.ranking.taste import Taste
 
 Flags = NDArray[np.bool_]
 Removed = Mapping[str, int]
-Filter = Callable[[ItemView, Taste, Rows], Flags | None]  # None: nothing to remove
+
+FILTERS = ("available", "current", "asked_for", "unseen")
+_AVAILABLE, _CURRENT, _ASKED_FOR, _UNSEEN = range(len(FILTERS))
+_BUCKETS = 4_096
 
 
-def available(view: ItemView, _: Taste, rows: Rows) -> Flags:
-    """In the catalogue, and announced as available."""
-    return view.columns.shown[rows]
+class Sieve(NamedTuple):
+    """What compiled loops read to tell what may be shown, and what of the items this user had may not."""
+
+    shown: Flags
+    timed: bool  # whether any item has a time to appear or to go
+    published_at: NDArray[np.float64]
+    expires_at: NDArray[np.float64]
+    now: float
+    had: Rows
+    ages: NDArray[np.float64]
+    left: Rows
+    no_soon: bool  # what was had a moment ago, and a while ago
+    no_later: bool
 
 
-def current(view: ItemView, taste: Taste, rows: Rows) -> Flags | None:
-    """Published and not expired at the moment of the question."""
-    if not view.timed:
-        return None
-    columns, now = view.columns, taste.question.now
-    flags: Flags = (columns.expires_at[rows] > now) & (columns.published_at[rows] <= now)
-    return flags
+def sieve_of(view: ItemView, taste: Taste, habits: Habits | None) -> Sieve:
+    """The filters for this user; without habits, what they had may be shown."""
+    columns = view.columns
+    return Sieve(
+        columns.shown,
+        view.timed,
+        columns.published_at,
+        columns.expires_at,
+        taste.question.now,
+        taste.had,
+        taste.ages,
+        taste.left,
+        habits is not None and not habits.again_soon,
+        habits is not None and not habits.again_later,
+    )
 
 
-def asked_for(view: ItemView, taste: Taste, rows: Rows) -> Flags | None:
-    """Of one of the caller's categories, if any were named, and not excluded by the caller."""
+def asked_for(view: ItemView, taste: Taste, rows: Rows) -> Flags:
+    """Of one of the caller's categories, if any were named, and not excluded by the caller; empty: all are."""
     question = taste.question
     if not question.categories and not question.exclude:
-        return None
+        return _ALL
     wanted = set(question.categories)
     return np.array(
         [
@@ -45,36 +68,64 @@ def asked_for(view: ItemView, taste: Taste, rows: Rows) -> Flags | None:
     )
 
 
-RULES: Mapping[str, Filter] = {"available": available, "current": current, "asked_for": asked_for}
-
-
-def unseen(view: ItemView, taste: Taste, rows: Rows, habits: Habits) -> Flags | None:
-    """Not had by this user, as far as people do not come back to what they had."""
-    shy = taste.ages < SOON
-    shy = np.where(shy, not habits.again_soon, not habits.again_later)
-    hidden = np.concatenate([taste.had[shy], taste.left[: 0 if habits.again_later else None]])
-    if not len(hidden):
-        return None
-    seen = np.zeros(len(view.columns.shown), np.bool_)
-    seen[hidden] = True
-    fresh: Flags = ~seen[rows]
-    return fresh
-
-
-def allowed(view: ItemView, taste: Taste, rows: Rows, habits: Habits | None) -> tuple[Flags, Removed]:
-    """Which rows every filter keeps, seen ones too without habits; a row counts for the first that removed it.
+@compiled
+def sifted(sieve: Sieve, rows: Rows, asked: Flags) -> tuple[Flags, NDArray[np.int64]]:
+    """Which rows every filter keeps, and how many each removed; a row counts for the first that did.
 
     Rows of -1 stand for nothing: neither kept nor removed.
     """
-    keep = rows >= 0
-    left = int(np.count_nonzero(keep))
-    removed: dict[str, int] = {}
-    flags = {name: rule(view, taste, rows) for name, rule in RULES.items()}
-    if habits is not None:
-        flags["unseen"] = unseen(view, taste, rows, habits)
-    for name, each in flags.items():
-        if each is not None:
-            keep &= each
-        still = int(np.count_nonzero(keep))
-        removed[name], left = left - still, still
+    keep, removed, maybe = np.zeros(len(rows), np.bool_), np.zeros(len(FILTERS), np.int64), _maybe_hidden(sieve)
+    for at in range(len(rows)):
+        row = rows[at]
+        if row < 0:
+            continue
+        if not sieve.shown[row]:
+            removed[_AVAILABLE] += 1
+        elif sieve.timed and not sieve.published_at[row] <= sieve.now < sieve.expires_at[row]:
+            removed[_CURRENT] += 1
+        elif len(asked) and not asked[at]:
+            removed[_ASKED_FOR] += 1
+        elif maybe[row % _BUCKETS] and _is_hidden(sieve, row):
+            removed[_UNSEEN] += 1
+        else:
+            keep[at] = True
     return keep, removed
+
+
+@compiled
+def _maybe_hidden(sieve: Sieve) -> Flags:
+    """By bucket of rows whether any is hidden: most are not, which is seen at a glance."""
+    maybe = np.zeros(_BUCKETS, np.bool_)
+    if sieve.no_soon or sieve.no_later:
+        for row in sieve.had:
+            maybe[row % _BUCKETS] = True
+        for row in sieve.left:
+            maybe[row % _BUCKETS] = True
+    return maybe
+
+
+@compiled
+def _is_hidden(sieve: Sieve, row: int) -> bool:
+    """Had by this user, as far as people do not come back to what they had."""
+    for at in range(len(sieve.had)):
+        if sieve.had[at] == row and (sieve.no_soon if sieve.ages[at] < SOON else sieve.no_later):
+            return True
+    if sieve.no_later:
+        for other in sieve.left:
+            if other == row:
+                return True
+    return False
+
+
+def allowed(view: ItemView, taste: Taste, rows: Rows, habits: Habits | None) -> tuple[Flags, Removed]:
+    """What `sifted` says of these rows."""
+    keep, removed = sifted(sieve_of(view, taste, habits), rows, asked_for(view, taste, rows))
+    return keep, told(removed)
+
+
+def told(removed: NDArray[np.int64]) -> Removed:
+    """How many each filter removed, by name."""
+    return dict(zip(FILTERS, removed.tolist(), strict=True))
+
+
+_ALL = np.zeros(0, np.bool_)

@@ -232,13 +232,29 @@ class Ranker:
 @compiled
 def scores_of(net: Net, table: Features, facts: Facts) -> Scores:
     """One finite score a line: w·f + v·relu(A [f, facts] + b)."""
-    scores, units, start = np.empty(len(table), np.float32), np.empty(HIDDEN, np.float32), _start(net, facts)
-    for at in range(len(table)):
-        score = _fill(units, table[at], net, start)
-        for unit in range(HIDDEN):
-            score += net.v[unit] * max(units[unit], np.float32(0.0))
-        scores[at] = score
+    columns = np.empty((table.shape[1], len(table)), np.float32)  # so that all lines take each step at once
+    for feature in range(len(columns)):
+        columns[feature] = table[:, feature]
+        for at in range(len(table)):
+            columns[feature, at] = _tame(columns[feature, at])
+    scores, sums, start = np.zeros(len(table), np.float32), np.empty(len(table), np.float32), _start(net, facts)
+    for feature in range(len(columns)):
+        _add(scores, columns[feature], net.w[feature])
+    for unit in range(HIDDEN):
+        sums[:] = start[unit]
+        for feature in range(len(columns)):
+            _add(sums, columns[feature], net.a[feature, unit])
+        for at in range(len(sums)):
+            sums[at] = max(sums[at], np.float32(0.0))
+        _add(scores, sums, net.v[unit])
     return scores
+
+
+@compiled
+def _add(sums: NDArray[np.float32], column: NDArray[np.float32], weight: np.float32) -> None:
+    """Add so many times the column."""
+    for at in range(len(sums)):
+        sums[at] += weight * column[at]
 
 
 @compiled
@@ -252,11 +268,13 @@ def shares_of(net: Net, table: Features, facts: Facts) -> Features:
     slopes = np.empty(len(net.w), np.float32)
     for at in range(len(table)):
         _fill(units, table[at], net, start)
+        for unit in range(HIDDEN):
+            units[unit] = net.v[unit] if units[unit] > 0 else np.float32(0.0)
         for feature in range(len(slopes)):
-            slopes[feature] = net.w[feature]
+            slope = net.w[feature]
             for unit in range(HIDDEN):
-                if units[unit] > 0:
-                    slopes[feature] += net.v[unit] * net.a[feature, unit]
+                slope += units[unit] * net.a[feature, unit]
+            slopes[feature] = slope
         for place in range(len(_COMPARED)):
             slopes[_COMPARED[place]] += slopes[_BEHIND[place]]
             slopes[_BEHIND[place]] = 0.0
@@ -276,27 +294,21 @@ def _start(net: Net, facts: Facts) -> NDArray[np.float32]:
 
 
 @compiled
-def _fill(units: NDArray[np.float32], line: NDArray[np.float32], net: Net, start: NDArray[np.float32]) -> np.float32:
-    """Put into the units what they are before they are cut off at zero; returns the linear part of the score."""
-    linear = np.float32(0.0)
+def _fill(units: NDArray[np.float32], line: NDArray[np.float32], net: Net, start: NDArray[np.float32]) -> None:
+    """Put into the units what they are before they are cut off at zero."""
     units[:] = start
     for feature in range(len(line)):
         value = _tame(line[feature])
-        if value != 0:
-            linear += value * net.w[feature]
-            for unit in range(HIDDEN):
-                units[unit] += value * net.a[feature, unit]
-    return linear
+        for unit in range(HIDDEN):
+            units[unit] += value * net.a[feature, unit]
 
 
 @compiled
 def _tame(value: np.float32) -> np.float32:
     """No NaN, nothing beyond LARGEST."""
-    if value > LARGEST:
-        return np.float32(LARGEST)
-    if value < -LARGEST:
-        return np.float32(-LARGEST)
-    return value if value == value else np.float32(0.0)  # noqa: PLR0124 - NaN
+    if value != value:  # noqa: PLR0124 - NaN
+        return np.float32(0.0)
+    return min(max(value, np.float32(-LARGEST)), np.float32(LARGEST))
 
 
 def _tamed(values: NDArray[np.float32]) -> NDArray[np.float32]:
