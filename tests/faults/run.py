@@ -23,7 +23,14 @@ from harness.outages import AIMS, Outage, measure  # noqa: E402
 from harness.scenario import ZERO, Outcome, Plan, run  # noqa: E402
 
 from stream_engine.local.broker import start_broker  # noqa: E402
-from stream_engine.settings import EncoderSettings, IndexSettings, KafkaSettings, Settings, TopicSettings  # noqa: E402
+from stream_engine.settings import (  # noqa: E402
+    EncoderSettings,
+    IndexSettings,
+    KafkaSettings,
+    Settings,
+    StreamSettings,
+    TopicSettings,
+)
 from stream_engine.streaming.admin import create_or_verify  # noqa: E402
 
 CACHE = HERE.parents[1] / ".cache"
@@ -71,7 +78,7 @@ def scenario(
 ) -> Outcome:
     """One of them, on topics of its own."""
     tell(f"{options.workers[number]} workers")
-    settings = settings_for(bootstrap, f"faults-{number}")
+    settings = settings_for(bootstrap, f"faults-{number}", options.followers)
     create_or_verify(settings)
     plan = Plan(options.workers[number], seconds, options.rate, every=options.every, seed=options.seed + number)
     outcome = run(folder / f"scenario-{number}", settings, plan, tell)
@@ -81,7 +88,7 @@ def scenario(
 
 def outages(folder: Path, bootstrap: str, options: argparse.Namespace) -> list[Outage]:
     """Workers come and go one at a time."""
-    settings = settings_for(bootstrap, "outages")
+    settings = settings_for(bootstrap, "outages", options.followers)
     create_or_verify(settings)
     workers = max(2, *options.workers)
     return measure(folder / "outages", settings, workers=workers, rounds=options.rounds, rate=options.calm_rate)
@@ -96,12 +103,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--every", type=float, default=12.0, help="seconds between faults, on average; default 12")
     parser.add_argument("--rounds", type=int, default=2, help="of each event whose time without service is told")
     parser.add_argument("--calm-rate", type=float, default=30.0, help="clicks per second meanwhile; default 30")
+    parser.add_argument("--followers", type=int, default=1, help="standby replicas of each partition; default 1")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     return parser.parse_args()
 
 
-def settings_for(bootstrap: str, name: str) -> Settings:
+def settings_for(bootstrap: str, name: str, followers: int) -> Settings:
     """A group and topics of their own; a small encoder and index, for it is the loop that is tested."""
     names = {field: f"{name}.{default.default}" for field, default in TopicSettings.model_fields.items()}
     return Settings(
@@ -109,6 +117,7 @@ def settings_for(bootstrap: str, name: str) -> Settings:
         topics=TopicSettings(**names),
         encoder=EncoderSettings(model="hashed"),
         index=IndexSettings(location="memory"),
+        stream=StreamSettings(standby_replicas=followers),
     )
 
 

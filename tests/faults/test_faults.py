@@ -18,7 +18,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 @pytest.mark.parametrize("workers", [1, 3])  # and two in the long version
 def test_nothing_is_lost_or_counted_twice(live_settings: Settings, tmp_path: Path, workers: int) -> None:
     settings = live_settings.model_copy(
-        update={"encoder": EncoderSettings(model="hashed"), "index": IndexSettings(location="memory")}
+        update={
+            "encoder": EncoderSettings(model="hashed"),
+            "index": IndexSettings(location="memory"),
+            "stream": live_settings.stream.model_copy(update={"standby_replicas": workers // 2}),
+        }
     )
     create_or_verify(settings)
     outcome = run(tmp_path, settings, Plan(workers, **HARD))
