@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from stream_engine.codec import Limits
 from stream_engine.encoder.load import open_encoder
@@ -22,15 +20,10 @@ from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.feed import Feed, Subscription, ViewWriter
-from stream_engine.streaming.forgetting import Listed
 from stream_engine.streaming.guard import Stage
-from stream_engine.streaming.mending import Changelogs, Mended, Mender, Shown, nothing
 from stream_engine.streaming.partitioning import partition_of
 from stream_engine.streaming.past import KafkaPast
-from stream_engine.streaming.positions import Partition
 from stream_engine.streaming.publisher import KafkaPublisher
-from stream_engine.streaming.reencoding import Ours, Reencoding
-from stream_engine.streaming.saving import Saving
 from stream_engine.streaming.sharing import Sharing
 from stream_engine.streaming.stages import (
     Catalogue,
@@ -38,15 +31,11 @@ from stream_engine.streaming.stages import (
     Control,
     Erasing,
     Joins,
-    ListsAgain,
     Ordering,
     Placement,
     StateTable,
     Statistics,
 )
-from stream_engine.streaming.state_files import StateFiles
-from stream_engine.streaming.state_store import StateStore
-from stream_engine.streaming.surplus import Surplus
 from stream_engine.streaming.topics import (
     ITEMS_TABLE,
     changelog_topic,
@@ -171,7 +160,7 @@ def make_stages(
         ),
         topics.users: Stage("users", control.handle, turn=turn, due=ordering.due),
         joins_topic(kafka.group): Stage("joins", joins.handle, turn=turn),
-        topics.items: Stage("items", _catalogue(settings, parts).handle),
+        topics.items: Stage("items", make_catalogue(settings, parts).handle),
         interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0),
     }
 
@@ -180,7 +169,8 @@ def _limits(settings: Settings) -> Limits:
     return Limits(max_future=settings.stream.max_future, max_bytes=settings.kafka.max_record_bytes)
 
 
-def _catalogue(settings: Settings, parts: Parts) -> Catalogue:
+def make_catalogue(settings: Settings, parts: Parts) -> Catalogue:
+    """What makes records of items, for those that are announced and those that are encoded again."""
     return Catalogue(
         view=parts.view,
         encoder=parts.encoder,
@@ -191,93 +181,6 @@ def _catalogue(settings: Settings, parts: Parts) -> Catalogue:
         announced=parts.writer.is_announced,
         newer=parts.writer.newer,
     )
-
-
-def make_reencoding(
-    settings: Settings,
-    parts: Parts,
-    turn: asyncio.Lock,
-    *,
-    owns: Callable[[int], bool],
-    next_of: Callable[[Partition], int | None],
-    may_write: Callable[[], None],
-) -> Reencoding:
-    """What makes vectors anew after a change of the model, in the turn of the items' stage."""
-    return Reencoding(
-        _catalogue(settings, parts),
-        parts.writer.foreign,
-        parts.past,
-        parts.publisher,
-        ours=Ours(settings.topics.items, settings.kafka.partitions, owns, next_of),
-        turn=turn,
-        may_write=may_write,
-        settled=parts.index.ensure,
-    )
-
-
-def make_surplus(
-    settings: Settings,
-    parts: Parts,
-    turn: asyncio.Lock,
-    *,
-    items: Listed,
-    owns: Callable[[int], bool],
-    may_write: Callable[[], None],
-) -> Surplus:
-    """What bounds the statistics of items in no catalogue, in the turn of the statistics' stage."""
-    return Surplus(
-        items,
-        parts.publisher,
-        settings=settings.statistics,
-        partitions=settings.kafka.partitions,
-        announced=parts.writer.is_announced,
-        turn=turn,
-        may_write=may_write,
-        owns=owns,
-    )
-
-
-def make_menders(
-    settings: Settings,
-    parts: Parts,
-    changelogs: Changelogs,
-    stages: Mapping[str, Stage],
-    *,
-    users: Mended,
-    items: Mended,
-    may_write: Callable[[], None],
-    mended: Callable[[str, int], None],
-) -> list[Mender]:
-    """One for each table, in the turn of the stages that write it; `mended` is told of records written again."""
-
-    def mender(table: Mended, writer: str, shown: Shown = nothing) -> Mender:
-        return Mender(
-            table,
-            changelogs,
-            parts.past,
-            parts.publisher,
-            turn=stages[writer].turn,
-            may_write=may_write,
-            count=partial(mended, table.changelog),
-            shown=shown,
-        )
-
-    return [
-        mender(users, settings.topics.clicks, ListsAgain(parts.engine, settings.topics, time.time)),
-        mender(items, interactions_topic(settings.kafka.group)),
-    ]
-
-
-def make_savings(
-    settings: Settings, stages: Mapping[str, Stage], *, users: StateStore, items: StateStore
-) -> list[Saving]:
-    """One for each table, in the turn of the stages that write it; where nothing is to be saved, nothing stays."""
-    folder = settings.stream.data_dir / "states"
-    if not settings.stream.states_on_disk:
-        shutil.rmtree(folder, ignore_errors=True)
-        return []
-    writers = ((users, settings.topics.clicks), (items, interactions_topic(settings.kafka.group)))
-    return [Saving(each, StateFiles(folder / each.changelog), stages[writer].turn) for each, writer in writers]
 
 
 def is_shared(settings: Settings) -> bool:

@@ -21,25 +21,11 @@ from stream_engine.metrics import Metrics
 from stream_engine.settings import Settings
 from stream_engine.streaming.app import add_agents, items_table, make_app, users_table
 from stream_engine.streaming.chunk_app import ChunkApp
-from stream_engine.streaming.expiry import Expiry
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.health import Health
 from stream_engine.streaming.lease import Lease
-from stream_engine.streaming.mending import Mender
-from stream_engine.streaming.parts import (
-    Parts,
-    make_menders,
-    make_reencoding,
-    make_savings,
-    make_stages,
-    make_surplus,
-    open_parts,
-)
-from stream_engine.streaming.reencoding import Reencoding
-from stream_engine.streaming.saving import Saving
-from stream_engine.streaming.state_store import StateStore
-from stream_engine.streaming.surplus import Surplus
-from stream_engine.streaming.topics import interactions_topic
+from stream_engine.streaming.parts import Parts, make_stages, open_parts
+from stream_engine.streaming.upkeep import Tables, Upkeep, make_upkeep
 from stream_engine.streaming.watching import Watch
 
 log = logging.getLogger(__name__)
@@ -70,12 +56,7 @@ class Worker:
         self._guards: dict[str, Guard] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
-        self._expiry: Expiry | None = None
-        self._reencoding: Reencoding | None = None
-        self._surplus: Surplus | None = None
         self._watch: Watch | None = None
-        self._menders: list[Mender] = []
-        self._savings: list[Saving] = []
 
     async def run(self) -> int:
         """Start, serve, stop."""
@@ -107,8 +88,8 @@ class Worker:
         spare_collector()
         parts.sharing.merge()
         self._waiting_for = {"partitions"}
-        app = self._make_app(parts)
-        await self._restore(parts)
+        app, upkeep = self._make_app(parts)
+        await restored(upkeep, parts)
         parts.publisher.on_written = app.note_written
         self._lease = Lease(limit=self._lease.limit, noted=time.monotonic())
         self._start(self._note_lease())
@@ -116,15 +97,12 @@ class Worker:
         self._start(self._watch.run())
         self._start(parts.sharing.run(SHARE_EVERY))
         self._start(parts.explorer.run())
-        self._start(self._show(parts))
+        self._start(self._show(parts, upkeep))
         for guard in self._guards.values():
             if guard.lingers:
                 self._start(guard.linger())
-        for mender in self._menders:
-            self._start(mender.run())
-        for each in (self._expiry, self._reencoding, self._surplus, *self._savings):
-            if each is not None:
-                self._start(each.run())
+        for each in upkeep.rounds():
+            self._start(each.run())
         await app.start()
         self._waiting_for = set()
         await self._until(app.wait_until_stopped())
@@ -136,19 +114,10 @@ class Worker:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            for saving in self._savings:
-                await saving.finish()
+            await upkeep.finish()
             await parts.close()
 
-    async def _restore(self, parts: Parts) -> None:
-        """Go on from what is on the disk; a later version may have been here."""
-        try:
-            for saving in self._savings:
-                await saving.restore(parts.past)
-        except NewerVersion as newer:
-            outdated(newer)
-
-    def _make_app(self, parts: Parts) -> ChunkApp:
+    def _make_app(self, parts: Parts) -> tuple[ChunkApp, Upkeep]:
         settings = self._settings
         app = make_app(settings, finish=self._finish, outdated=outdated)
         app.turned_out, app.on_read = leave, self._count_recovered
@@ -167,53 +136,13 @@ class Worker:
             for topic, stage in stages.items()
         }
         add_agents(app, self._guards)
-        self._savings = make_savings(settings, stages, users=users, items=items)
-        self._menders = make_menders(
-            settings,
-            parts,
-            app,
-            stages,
-            users=users,
-            items=items,
-            may_write=self._may_write,
-            mended=self._count_mended,
-        )
-        self._reencoding = make_reencoding(
-            settings,
-            parts,
-            stages[settings.topics.items].turn,
-            owns=app.owns,
-            next_of=app.positions.next_of,
-            may_write=self._may_write,
-        )
-        self._surplus = make_surplus(
-            settings,
-            parts,
-            stages[interactions_topic(settings.kafka.group)].turn,
-            items=items,
-            owns=app.owns,
-            may_write=self._may_write,
-        )
-        if settings.users.expire_after:
-            self._expiry = self._make_expiry(app, parts, users, stages[settings.topics.clicks].turn)
-        return app
+        tables = Tables(users, items, stages)
+        upkeep = make_upkeep(settings, parts, app, tables, may_write=self._may_write, mended=self._count_mended)
+        return app, upkeep
 
     def _make_watch(self, app: ChunkApp) -> Watch:
         session = self._settings.kafka.session_timeout
         return Watch(app, session=session, holding=lambda: bool(self._held_by()), leave=leave)
-
-    def _make_expiry(self, app: ChunkApp, parts: Parts, users: StateStore, turn: asyncio.Lock) -> Expiry:
-        topics = self._settings.topics
-        return Expiry(
-            users,
-            parts.publisher,
-            after=self._settings.users.expire_after,
-            recommendations=topics.recommendations,
-            turn=turn,
-            may_write=self._may_write,
-            owns=app.owns,
-            clock=time.time,
-        )
 
     def _count_moved(self, topic: str, records: int) -> None:
         self._metrics.moved.labels(topic).inc(records)
@@ -238,14 +167,14 @@ class Worker:
             if self._lease.lost:
                 leave(STOOD_STILL)
 
-    async def _show(self, parts: Parts) -> None:
+    async def _show(self, parts: Parts, upkeep: Upkeep) -> None:
         """Keep the gauges at what they measure."""
         while True:
             quality = parts.engine.quality
             self._metrics.items.set(len(parts.view))
             self._metrics.ready.set(not self._missing())
-            self._metrics.expired.set(0 if self._expiry is None else self._expiry.expired)
-            self._metrics.forgotten.set(0 if self._surplus is None else self._surplus.forgotten)
+            self._metrics.expired.set(upkeep.expired)
+            self._metrics.forgotten.set(upkeep.surplus.forgotten)
             self._metrics.quality.labels("hit_rate_at_10").set(quality.hit_rate)
             self._metrics.quality.labels("mrr").set(quality.mean_reciprocal_rank)
             self._metrics.quality.labels("trending_hit_rate_at_10").set(quality.trending_hit_rate)
@@ -272,6 +201,14 @@ class Worker:
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+
+
+async def restored(upkeep: Upkeep, parts: Parts) -> None:
+    """Go on from what is on the disk; a later version may have been here."""
+    try:
+        await upkeep.restore(parts.past)
+    except NewerVersion as newer:
+        outdated(newer)
 
 
 def spare_collector() -> None:
