@@ -18,6 +18,7 @@ from stream_engine.ranking.selectors import POOL, diverse, explored, highest
 from stream_engine.ranking.taste import Moment
 
 _HAD = STRENGTHS.index("again")
+_LINE = 64  # bytes of memory that come together
 
 
 class Choice(NamedTuple):
@@ -48,6 +49,7 @@ class Wanted(NamedTuple):
 def choice_of(stock: Stock, moment: Moment, net: Net, proposed: Proposed, wanted: Wanted) -> Choice:
     """The best and most varied of the candidates."""
     rows, parts, strengths = proposed
+    _fetch(stock.traits, rows)
     size, diversity, explore = wanted
     table, facts = features_of(stock, moment, rows, strengths), facts_of(stock, moment)
     scores = scores_of(net, table, facts)
@@ -62,6 +64,22 @@ def choice_of(stock: Stock, moment: Moment, net: Net, proposed: Proposed, wanted
     had = strengths[:, _HAD][chosen] > 0
     why = why_of(stock, moment.heard.recent, rows[chosen], parts[chosen], had, shares)
     return Choice(chosen, scores[chosen], why)
+
+
+@compiled
+def _fetch(traits: Traits, rows: Rows) -> NDArray[np.float64]:
+    """Read a number of each cache line that will be needed: one after the other each would be waited for, not so here.
+
+    What it returns is of no use, but keeps the compiler from leaving it out.
+    """
+    read = np.zeros(len(rows), np.float64)
+    for at in range(len(rows)):
+        row = rows[at]
+        read[at] += traits.steps[row] + traits.norms[row] + traits.has_vector[row]
+        read[at] += traits.clicks[row] + traits.popularity[row, 0] + traits.first_click[row] + traits.last_click[row]
+        for component in range(0, traits.codes.shape[1], _LINE):
+            read[at] += traits.codes[row, component]
+    return read
 
 
 @compiled
