@@ -167,6 +167,19 @@ class _Progress(msgspec.Struct, array_like=True):
     watermarks: dict[int, int]
 
 
+class Summary(msgspec.Struct, array_like=True, frozen=True):
+    """The beginning of `_Wire`: an item's statistics but for who goes with it."""
+
+    updated: float
+    landmark: float
+    clicks: float
+    first_click: float
+    last_click: float
+    popularity: tuple[float, ...]
+    pairs: float
+    followed: float
+
+
 class _Weight(msgspec.Struct, array_like=True):
     """The beginning of `_Wire`."""
 
@@ -181,6 +194,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Wire)
 _progress = msgspec.msgpack.Decoder(_Progress)
 _weight = msgspec.msgpack.Decoder(_Weight)
+_summary = msgspec.msgpack.Decoder(Summary)
 
 
 def encode_statistics(stats: ItemStatistics) -> bytes:
@@ -228,6 +242,14 @@ def decode_statistics(data: bytes) -> ItemStatistics:
         wire.followers,
         wire.watermarks,
     )
+
+
+def summary(data: bytes) -> Summary:
+    """What there is to say of the item alone, at a tenth of the cost; raises PoisonEvent or NewerVersion."""
+    try:
+        return _summary.decode(_body(data))
+    except msgspec.MsgspecError as error:
+        raise PoisonEvent("statistics", str(error)) from error
 
 
 def marks(data: bytes) -> Mapping[Any, int]:

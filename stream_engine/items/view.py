@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import repeat
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from stream_engine.items.bounded import BestFew
 from stream_engine.items.columns import blank
 from stream_engine.items.hashes import HashIndex
+from stream_engine.items.neighbours import Neighbours
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.space import fitted, plain
-from stream_engine.items.statistics import ItemStatistics, decay
+from stream_engine.items.statistics import ItemStatistics, Summary, decode_statistics, summary
 from stream_engine.settings import StatisticsSettings
 from stream_engine.vectors import Matrix, Vector, unit
 
@@ -27,11 +28,9 @@ _ROOM = 1_024  # rows at first
 _POOL = 300  # rows kept at hand of the most popular and of the newest
 _SHELF = 40  # and of each category
 _SWEPT = 1_024  # rows cleaned at once of mentions of others: about a millisecond
-_UNSETTLED = 256  # items whose neighbours may wait to be looked at
 _SPACE_ROWS = 4_096  # vectors the text space is fitted on
 _SPACE_FIRST, _SPACE_LAST = 64, 40_000  # items at which it is first and about last fitted; in between at each doubling
 _NEVER = 2**62
-_MOST = np.float32(60_000.0)  # what a half-precision weight can hold
 
 
 class ItemView:
@@ -67,7 +66,7 @@ class ItemView:
         self._reclaiming: Iterator[None] = iter(())
         self.reclaimed = 0  # times that rows were given to other items
         self._clean: list[int] = []  # ready for another item
-        self._unsettled: dict[int, ItemStatistics] = {}
+        self._neighbours = Neighbours(self.row, settings)
         self._hashes = HashIndex()
         self.timed = False  # whether any item ever had a time to appear or to go
         self._known = 0
@@ -126,7 +125,13 @@ class ItemView:
 
     def put_statistics(self, item_id: str, stats: ItemStatistics) -> None:
         """Store or replace what is known of an item's clicks; its neighbours are there once the row is settled."""
-        row = self._row_for(item_id)
+        self._count(self._row_for(item_id), stats, lambda: stats)
+
+    def put_encoded(self, item_id: str, data: bytes) -> None:
+        """The same of statistics as they are stored; raises PoisonEvent or NewerVersion."""
+        self._count(self._row_for(item_id), summary(data), partial(decode_statistics, data))
+
+    def _count(self, row: int, stats: ItemStatistics | Summary, whole: Callable[[], ItemStatistics]) -> None:
         columns = self.columns
         columns.counted[row] = True
         columns.rarity[row] = 1.0 / math.sqrt(1.0 + stats.pairs)
@@ -138,41 +143,11 @@ class ItemView:
             if len(stats.popularity) == len(self.settings.half_lives):  # else they were others when it was counted
                 columns.popularity[row] = stats.popularity
             self._offer(row)
-        self._unsettled[row] = stats
-        if len(self._unsettled) > _UNSETTLED:
-            self.settle(list(self._unsettled), news=0.0)
+        self._neighbours.note(columns, row, stats.pairs, whole)
 
     def settle(self, rows: Iterable[int], *, news: float = 1.0) -> None:
-        """Bring these rows' neighbours and followers up to date if their pairs grew by more than this factor.
-
-        Most rows change many times before anyone looks, and what an item has seen often one more click hardly changes.
-        """
-        for row in rows:
-            stats = self._unsettled.get(row)
-            if stats is not None and stats.pairs >= news * self.columns.settled[row]:
-                del self._unsettled[row]
-                self._settle(row, stats)
-
-    def _settle(self, row: int, stats: ItemStatistics) -> None:
-        columns = self.columns
-        columns.settled[row] = stats.pairs
-        aged = decay(stats.updated - stats.landmark, self.settings.lately)
-        others, together = self._rows_of(stats.together), _values(stats.together)
-        order = np.argsort(-together)
-        order = order[others[order] >= 0][: self.settings.neighbours]
-        count = len(order)
-        columns.neighbours[row, :count] = others[order]
-        columns.neighbours[row, count:] = -1
-        columns.together[row, :count] = together[order]
-        columns.lately[row, :count] = _values(stats.lately)[order] * aged
-        columns.after[row, :count] = _values(stats.after)[order]
-        followers, follows = self._rows_of(stats.followers), _values(stats.followers)
-        order = np.argsort(-follows)
-        order = order[followers[order] >= 0][: self.settings.followers]
-        count = len(order)
-        columns.followers[row, :count] = followers[order]
-        columns.followers[row, count:] = -1
-        columns.follows[row, :count] = follows[order]
+        """Bring these rows' neighbours and followers up to date if their pairs grew by more than this factor."""
+        self._neighbours.settle(self.columns, rows, news=news)
 
     def remember_similar(self, row: int, similar: Rows) -> None:
         """Keep what was found nearest to an item by text, best first."""
@@ -200,7 +175,7 @@ class ItemView:
         row = self._rows.get(item_id)
         if row is None:
             return
-        self._unsettled.pop(row, None)
+        self._neighbours.forget(row)
         self.columns.blank_statistics(row)
         for best in (*self.trending, self.emerging, *(self.shelves[name] for name in self.categories[row])):
             best.forget(row)
@@ -268,10 +243,6 @@ class ItemView:
             block = rows[start : start + _SPACE_ROWS]
             self.columns.norms[block] = self.space.norms(self.vectors(block))
 
-    def _rows_of(self, item_ids: Mapping[str, float]) -> NDArray[np.int32]:
-        """Their rows, -1 for items that have none."""
-        return np.fromiter(map(self._rows.get, item_ids, repeat(-1)), np.int32, len(item_ids))
-
     def _row_for(self, item_id: str) -> int:
         row = self._rows.get(item_id)
         if row is None:
@@ -307,13 +278,9 @@ class ItemView:
         gone[left] = True
         for row in left:
             del self._rows[self.ids[row]]
-            self._unsettled.pop(row, None)
+            self._neighbours.forget(row)
         for start in range(0, rows, _SWEPT):
             if start:
                 yield
             self.columns.forget(gone, slice(start, start + _SWEPT))
         self._clean += left
-
-
-def _values(mapping: Mapping[str, float]) -> NDArray[np.float32]:
-    return np.minimum(np.fromiter(mapping.values(), np.float32, len(mapping)), _MOST)

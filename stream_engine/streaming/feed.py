@@ -14,7 +14,6 @@ from stream_engine.errors import NewerVersion, PoisonEvent, Unavailable
 from stream_engine.index.protocol import Point
 from stream_engine.index.resilient import ResilientIndex
 from stream_engine.items.record import CatalogueRecord, decode_record
-from stream_engine.items.statistics import decode_statistics
 from stream_engine.items.view import ItemView
 from stream_engine.settings import KafkaSettings
 from stream_engine.streaming.chunks import Record
@@ -97,7 +96,7 @@ class ViewWriter:
         if value is None:
             self._view.forget_statistics(key.decode())
         else:
-            self._view.put_statistics(key.decode(), decode_statistics(value))
+            self._view.put_encoded(key.decode(), value)
 
     async def index(self) -> None:
         """Bring the index up to what was applied; raises Unavailable and keeps what is left to do."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from stream_engine.items.statistics import (
     decode_statistics,
     encode_statistics,
     observe,
+    summary,
 )
 from stream_engine.items.updates import ItemUpdate, decode_updates, encode_updates, updates_of
 from stream_engine.settings import StatisticsSettings
@@ -127,6 +129,8 @@ def test_any_redelivery_changes_nothing(clicks: list[tuple[int, float, str]], da
 def test_golden_bytes_still_decode() -> None:
     assert decode_statistics((GOLDEN / "statistics-v1.bin").read_bytes()) == EXAMPLE
     assert decode_updates((GOLDEN / "updates-v1.bin").read_bytes()) == UPDATES
+    short = summary((GOLDEN / "statistics-v1.bin").read_bytes())
+    assert {name: getattr(EXAMPLE, name) for name in short.__struct_fields__} == msgspec.structs.asdict(short)
 
 
 def test_bytes_round_trip() -> None:
@@ -136,7 +140,7 @@ def test_bytes_round_trip() -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_value_or_poison(data: bytes) -> None:
-    for decode in (decode_statistics, decode_updates):
+    for decode in (decode_statistics, decode_updates, summary):
         for each in (data, b"\x01" + data):
             try:
                 decode(each)

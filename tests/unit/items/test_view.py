@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_engine.errors import PoisonEvent
 from stream_engine.items.bounded import BestFew
+from stream_engine.items.neighbours import WAITING
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.space import fitted, plain
-from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.statistics import ItemStatistics, encode_statistics
 from stream_engine.items.view import ItemView
 from stream_engine.settings import StatisticsSettings
 from stream_engine.users import item_hash
@@ -143,12 +145,37 @@ def test_weights_beyond_half_precision_stay_finite_and_first() -> None:
     assert np.isfinite(view.columns.follows).all()
 
 
-def test_many_changes_settle_by_themselves() -> None:
+def test_of_many_changes_the_oldest_settle_one_at_a_time() -> None:
     view = new_view()
-    for number in range(400):
+    for number in range(WAITING + 5):
         view.put_statistics(f"i{number}", stats(together={f"i{number + 1}": 1.0}))
-    settled = [number for number in range(400) if view.columns.settled[view.row(f"i{number}")] > 0]
-    assert len(settled) >= 100
+        settled = np.count_nonzero(view.columns.settled)
+        assert settled == max(0, number + 1 - WAITING)
+    assert [view.columns.settled[view.row(f"i{number}")] for number in range(6)] == [1.0] * 5 + [0.0]
+
+
+def test_statistics_as_they_are_stored_say_the_same() -> None:
+    said = stats(3.0, together={"b": 2.0, "c": 1.0}, followers={"c": 1.0})
+    views = [new_view(), new_view()]
+    for view in views:
+        for item_id in "abc":
+            view.put(record(item_id))
+    views[0].put_statistics("a", said)
+    views[1].put_encoded("a", encode_statistics(said))
+    assert [neighbours(view, "a") for view in views] == [{"b": 2.0, "c": 1.0}] * 2
+    for name in ("clicks", "first_click", "last_click", "popularity", "rarity", "followed", "followers", "follows"):
+        ours, theirs = (getattr(view.columns, name)[view.row("a")] for view in views)
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_statistics_that_cannot_be_read_further_are_told_of_and_left(caplog: pytest.LogCaptureFixture) -> None:
+    view = new_view()
+    view.put_encoded("a", encode_statistics(stats(3.0, together={"b": 1.0}))[:-2] + b"\x80\xc0")  # no watermarks
+    assert view.columns.clicks[view.row("a")] == 3.0
+    assert neighbours(view, "a") == {}
+    assert "unreadable statistics" in caplog.text
+    with pytest.raises(PoisonEvent):
+        view.put_encoded("a", b"\x01nothing")
 
 
 def test_little_news_can_wait() -> None:
@@ -257,7 +284,7 @@ def test_an_item_that_comes_and_goes_for_ever_is_one_item() -> None:
         view.put_statistics("a", stats())
         view.remove("a")
         view.forget_statistics("a")
-    assert (len(view.ids), len(view._released), len(view._unsettled), len(view.shelves)) == (1, 1, 0, 0)
+    assert (len(view.ids), len(view._released), len(view._neighbours._waiting), len(view.shelves)) == (1, 1, 0, 0)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "count", "remove", "forget"]), st.integers(0, 120)), max_size=600))
