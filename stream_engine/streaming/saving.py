@@ -21,6 +21,7 @@ from stream_engine.streaming.state_store import Saved, StateStore
 log = logging.getLogger(__name__)
 EVERY = 5.0  # seconds
 AT_ONCE = 2_000  # keys of a partition; those who click wait a millisecond for it
+AT_A_STOP = 4.0  # seconds; a supervisor waits for the end
 FRESH = 12 * 3600.0  # seconds; tombstones stay for twice as long (`delete.retention.ms`)
 
 
@@ -93,14 +94,15 @@ class Saving:
         for partition in held:
             await self._save(partition)
 
-    async def finish(self) -> None:
-        """Save all that is left, when nobody writes any more; where that fails, more is read at the next start."""
+    async def finish(self, within: float = AT_A_STOP) -> None:
+        """Save what is left, when nobody writes any more; what takes too long, or fails, is read at the next start."""
         try:
-            for partition in self._states.held():
-                while await self._save(partition):
-                    """There may be more."""
-        except Unavailable as away:
-            log.warning("states not saved", extra={"changelog": self._states.changelog, "reason": away.reason})
+            async with asyncio.timeout(within):
+                for partition in self._states.held():
+                    while await self._save(partition):
+                        """There may be more."""
+        except (Unavailable, TimeoutError) as why:
+            log.warning("states not saved", extra={"changelog": self._states.changelog, "reason": repr(why)})
 
     async def _save(self, partition: int) -> bool:
         async with self._turn:  # nothing of ours is on its way: all we hold was written

@@ -117,6 +117,15 @@ async def test_a_round_saves_a_part_and_a_stop_all(world: World) -> None:
     assert (len(found.values), found.applied) == (2 * AT_ONCE + 1, 2 * AT_ONCE)
 
 
+async def test_a_stop_does_not_wait_for_all_of_a_great_deal(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    for at in range(2 * AT_ONCE):
+        change(world, b"%d" % at, b"\x01", at)
+    await world.saving.finish(within=0.0)
+    assert "states not saved" in caplog.text
+    await world.saving.finish()
+    assert world.files.load("topic")[0].applied == 2 * AT_ONCE - 1
+
+
 async def test_what_is_held_no_more_is_removed(world: World) -> None:
     change(world, b"u", b"\x01", 7)
     await world.saving.step()
