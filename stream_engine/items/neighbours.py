@@ -56,20 +56,23 @@ class Neighbours:
     def _write(self, columns: Columns, row: int, stats: ItemStatistics) -> None:
         columns.settled[row] = stats.pairs
         aged = decay(stats.updated - stats.landmark, self._settings.lately)
-        others, together = self._rows_of(stats.together), _values(stats.together)
-        order = _strongest(others, together, self._settings.neighbours)
-        count = len(order)
-        columns.neighbours[row, :count] = others[order]
-        columns.neighbours[row, count:] = -1
-        columns.together[row, :count] = together[order]
-        columns.lately[row, :count] = _values(stats.lately)[order] * aged
-        columns.after[row, :count] = _values(stats.after)[order]
-        followers, follows = self._rows_of(stats.followers), _values(stats.followers)
-        order = _strongest(followers, follows, self._settings.followers)
-        count = len(order)
-        columns.followers[row, :count] = followers[order]
-        columns.followers[row, count:] = -1
-        columns.follows[row, :count] = follows[order]
+        order, together = self._listed(columns.neighbours[row], stats.together)
+        columns.together[row, : len(order)] = together[order]
+        columns.lately[row, : len(order)] = _values(stats.lately)[order] * aged
+        columns.after[row, : len(order)] = _values(stats.after)[order]
+        order, follows = self._listed(columns.followers[row], stats.followers)
+        columns.follows[row, : len(order)] = follows[order]
+
+    def _listed(
+        self, into: NDArray[np.int32], weights: Mapping[str, float]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Write the rows of as many items as there is room for, strongest first; which these are, and all weights."""
+        rows, values = self._rows_of(weights), _values(weights)
+        order = np.argsort(-values)
+        order = order[rows[order] >= 0][: len(into)]
+        into[: len(order)] = rows[order]
+        into[len(order) :] = -1
+        return order, values
 
     def _rows_of(self, item_ids: Mapping[str, float]) -> NDArray[np.int32]:
         """Their rows, -1 for items that have none."""
@@ -82,12 +85,6 @@ def _nothing() -> ItemStatistics:
 
 
 _NOTHING: tuple[float, Statistics] = -1.0, _nothing
-
-
-def _strongest(rows: NDArray[np.int32], weights: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """The places of those that have a row, strongest first."""
-    order = np.argsort(-weights)
-    return order[rows[order] >= 0][:count]
 
 
 def _values(mapping: Mapping[str, float]) -> NDArray[np.float32]:

@@ -131,7 +131,9 @@ def _strongest(strength: Mapping[str, float], count: int) -> list[str]:
     return sorted(newest, key=strength.__getitem__, reverse=True)[:count]
 
 
-class _Wire(msgspec.Struct, array_like=True):
+class Summary(msgspec.Struct, array_like=True, frozen=True):
+    """An item's statistics but for who goes with it."""
+
     updated: float
     landmark: float
     clicks: float
@@ -140,6 +142,11 @@ class _Wire(msgspec.Struct, array_like=True):
     popularity: tuple[float, ...]
     pairs: float
     followed: float
+
+
+class _Wire(Summary, array_like=True, frozen=True):
+    """All of them, as they are stored."""
+
     neighbours: tuple[str, ...]
     together: tuple[float, ...]
     lately: tuple[float, ...]
@@ -165,19 +172,6 @@ class _Progress(msgspec.Struct, array_like=True):
     after: msgspec.Raw
     followers: msgspec.Raw
     watermarks: dict[int, int]
-
-
-class Summary(msgspec.Struct, array_like=True, frozen=True):
-    """The beginning of `_Wire`: an item's statistics but for who goes with it."""
-
-    updated: float
-    landmark: float
-    clicks: float
-    first_click: float
-    last_click: float
-    popularity: tuple[float, ...]
-    pairs: float
-    followed: float
 
 
 class _Weight(msgspec.Struct, array_like=True):
