@@ -77,11 +77,15 @@ class Saving:
         self._origin = await logs.identity(self._states.changelog)
         since_ms = int((self._clock() - FRESH) * 1000)
         found: Mapping[int, Saved] = await self._apart(self._files.load, self._origin)
+        used, left = [], 0
         for partition, saved in found.items():
             begin, end = await logs.bounds(self._states.changelog, partition, since_ms)
             if saved.applied is not None and begin <= saved.applied + 1 <= end:
                 self._states.restore(partition, saved)
-                log.info("restored", extra=self._about(partition, saved) | {"left": end - saved.applied - 1})
+                used.append(len(saved.values))
+                left += end - saved.applied - 1
+        said = {"changelog": self._states.changelog, "partitions": len(used), "of": len(found)}
+        log.info("restored", extra={**said, "keys": sum(used), "left": left})
 
     async def run(self) -> None:
         """Save every few seconds, for ever."""
@@ -121,6 +125,3 @@ class Saving:
     def _note(self, partition: int, done: asyncio.Future[Any]) -> None:
         if done.exception() is not None:
             self._states.save_anew(partition)
-
-    def _about(self, partition: int, saved: Saved) -> dict[str, object]:
-        return {"changelog": self._states.changelog, "partition": partition, "keys": len(saved.values)}

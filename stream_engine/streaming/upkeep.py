@@ -63,8 +63,7 @@ class Upkeep:
 
     async def restore(self, logs: Logs) -> None:
         """Go on from what is on the disk; raises Unavailable, or NewerVersion."""
-        for saving in self.savings:
-            await saving.restore(logs)
+        await asyncio.gather(*(saving.restore(logs) for saving in self.savings))
 
     async def finish(self) -> None:
         """Save what is left, when nobody writes any more."""
