@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -15,7 +15,18 @@ from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.settings import KafkaSettings, Settings
 from stream_engine.streaming.clients import client_options
 from stream_engine.streaming.reachable import require_reachable
-from stream_engine.streaming.topics import Existing, Problem, Topic, declared, missing, notes, problems, to_add, unseen
+from stream_engine.streaming.topics import (
+    TOMBSTONES,
+    Existing,
+    Problem,
+    Topic,
+    declared,
+    missing,
+    notes,
+    problems,
+    to_add,
+    unseen,
+)
 
 log = logging.getLogger(__name__)
 CHOSEN = "DYNAMIC_TOPIC_CONFIG"  # as against a default of the broker's
@@ -133,7 +144,18 @@ def _create(client: KafkaAdminClient, topics: Iterable[Topic], *, replication: i
     client.wait_for_topics(list(wanted))
 
 
-def topic_id(settings: KafkaSettings, name: str) -> str:
-    """What tells a topic from another of its name that was there before; the same for all on a broker before 2.8."""
+class Facts(NamedTuple):
+    """What tells a topic from another of its name that was there before, and the seconds that tombstones stay."""
+
+    identity: str  # the same for all on a broker before 2.8
+    tombstones: float
+
+
+def facts_of(settings: KafkaSettings, name: str) -> Facts:
+    """As the broker says; without the right to DescribeConfigs, tombstones as we make the topic."""
     with admin_client(settings) as client:
-        return str(client.describe_topics([name])[0].get("topic_id"))
+        identity = str(client.describe_topics([name])[0].get("topic_id"))
+        resource = ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(TOMBSTONES))
+        found = client.describe_configs([resource], config_filter="all")["topic"].get(name, {})
+    (key, ours), *_ = TOMBSTONES.items()
+    return Facts(identity, float(found[key]["value"] if key in found else ours) / 1000)

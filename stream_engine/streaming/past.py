@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from stream_engine.errors import Unavailable
 from stream_engine.settings import KafkaSettings
-from stream_engine.streaming.admin import topic_id
+from stream_engine.streaming.admin import Facts, facts_of
 from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.clients import client_options
 
@@ -45,9 +45,9 @@ class KafkaPast:
             found = (await self._consumer.offsets_for_times({where: timestamp_ms}))[where]
         return None if found is None else int(found.offset)
 
-    async def identity(self, topic: str) -> str:
-        """What tells it from another of its name that was there before; raises Unavailable."""
-        return await asyncio.to_thread(topic_id, self._settings, topic)
+    async def facts(self, topic: str) -> Facts:
+        """What the broker says of the topic itself; raises Unavailable."""
+        return await asyncio.to_thread(facts_of, self._settings, topic)
 
     async def bounds(self, topic: str, partition: int, since_ms: int) -> tuple[int, int]:
         """The first record stamped then or later (the end, where there is none), and the end; raises Unavailable."""

@@ -1,8 +1,8 @@
 """States go to this worker's disk as well, so that one that starts again reads on where it was.
 
 The changelog stays the truth: what is saved comes with how far it is, what was written since is read. That works while
-the changelog still holds all tombstones since, which brokers keep for a day; what is older counts for nothing, or users
-who were erased meanwhile would come back.
+the changelog still holds all tombstones since; what is older counts for nothing, or users who were erased meanwhile
+would come back.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from stream_engine.errors import Unavailable
+from stream_engine.streaming.admin import Facts
 from stream_engine.streaming.rounds import rounds
 from stream_engine.streaming.state_store import Saved, StateStore
 
@@ -22,14 +23,14 @@ log = logging.getLogger(__name__)
 EVERY = 5.0  # seconds
 AT_ONCE = 2_000  # keys of a partition; those who click wait a millisecond for it
 AT_A_STOP = 4.0  # seconds; a supervisor waits for the end
-FRESH = 12 * 3600.0  # seconds; tombstones stay for twice as long (`delete.retention.ms`)
+FRESH = 0.5  # of the time that tombstones stay
 
 
 class Logs(Protocol):
     """What there is of a topic."""
 
-    async def identity(self, topic: str) -> str:
-        """What tells it from another of its name that was there before; raises Unavailable."""
+    async def facts(self, topic: str) -> Facts:
+        """What the broker says of the topic itself; raises Unavailable."""
         ...
 
     async def bounds(self, topic: str, partition: int, since_ms: int) -> tuple[int, int]:
@@ -74,8 +75,8 @@ class Saving:
 
     async def restore(self, logs: Logs) -> None:
         """Hold what was saved, as far as it still holds; raises Unavailable, or NewerVersion."""
-        self._origin = await logs.identity(self._states.changelog)
-        since_ms = int((self._clock() - FRESH) * 1000)
+        self._origin, tombstones = await logs.facts(self._states.changelog)
+        since_ms = int((self._clock() - FRESH * tombstones) * 1000)
         found: Mapping[int, Saved] = await self._apart(self._files.load, self._origin)
         used, left = [], 0
         for partition, saved in found.items():

@@ -19,8 +19,8 @@ PROMPT = {"segment.ms": str(DAY_MS)}
 FORGETS = {"max.compaction.lag.ms": str(DAY_MS)}
 """What a later record of a user replaces, a tombstone above all, is gone from the broker's disk in about a day."""
 
-STAYS = {"delete.retention.ms": str(DAY_MS)}
-"""Tombstones of what a worker's disk may still hold: what is saved there counts for half as long (saving.py)."""
+TOMBSTONES = {"delete.retention.ms": str(DAY_MS)}
+"""How long they stay; what is saved on a worker's disk counts for half as long (saving.py)."""
 
 SETTLES = {"min.compaction.lag.ms": "600000"}
 """A late write of a former owner is written over within seconds, by whoever owns the partition then (mending.py). Until
@@ -103,6 +103,7 @@ ITEMS_TABLE = "items-statistics"
 def declared(settings: Settings) -> tuple[Topic, ...]:
     """Every topic the engine reads or writes; all have as many partitions as `clicks`, for their keys go together."""
     names, group, partitions = settings.topics, settings.kafka.group, settings.kafka.partitions
+    changelog = SOON | SETTLES | TOMBSTONES
 
     def topic(
         setting: str, name: str, cleanup: str, *, days: int = 0, config: Mapping[str, str] | None = None
@@ -120,8 +121,10 @@ def declared(settings: Settings) -> tuple[Topic, ...]:
         topic("kafka.group", joins_topic(group), "delete", days=1),
         topic("kafka.group", item_state_topic(group), "compact", config=SOON),
         topic("kafka.group", ranker_topic(group), "compact,delete", days=30, config=SOON),  # workers' names come and go
-        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON | SETTLES | FORGETS | STAYS),
-        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=SOON | SETTLES | STAYS),
+        topic(
+            "kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON | SETTLES | FORGETS | TOMBSTONES
+        ),
+        topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=changelog),
     )
 
 

@@ -8,7 +8,7 @@ from harness.workers import wait_for
 
 from stream_engine.errors import BadConfiguration, Unavailable
 from stream_engine.settings import KafkaSettings, Settings
-from stream_engine.streaming.admin import check, compare, create_or_verify
+from stream_engine.streaming.admin import admin_client, check, compare, create_or_verify, facts_of
 from stream_engine.streaming.topics import ITEMS_TABLE, USERS_TABLE, changelog_topic, declared
 
 pytestmark = pytest.mark.integration
@@ -33,6 +33,22 @@ def test_a_topic_that_disagrees_is_refused(live_settings: Settings, create_topic
     with pytest.raises(BadConfiguration, match=r"kafka\.partitions: topic .* has 2 partitions"):
         create_or_verify(live_settings)
     assert {problem.setting for problem in check(live_settings)} >= {"kafka.partitions", "topics.items"}
+
+
+def test_a_topic_that_is_made_anew_is_another_and_how_long_tombstones_stay_is_its_own(
+    live_settings: Settings, create_topics: Callable[..., None]
+) -> None:
+    create_or_verify(live_settings)
+    known, kafka = changelog_topic(live_settings.kafka.group, USERS_TABLE), live_settings.kafka
+    before = facts_of(kafka, known)
+    assert (facts_of(kafka, known), before.tombstones) == (before, 86_400.0)
+    assert facts_of(kafka, changelog_topic(live_settings.kafka.group, ITEMS_TABLE)).identity != before.identity
+    with admin_client(kafka) as client:
+        client.delete_topics([known])
+        wait_for(lambda: client.describe_topics([known])[0]["error_code"] != 0, "the topic to be gone")
+    create_topics(known, configs={"cleanup.policy": "compact", "delete.retention.ms": "60000"})
+    after = facts_of(kafka, known)
+    assert (after.identity != before.identity, after.tombstones) == (True, 60.0)
 
 
 def test_no_broker_is_unavailable() -> None:

@@ -21,6 +21,7 @@ from simulation.plan import Plan
 from simulation.stage import Disk, Store, clicks_stage
 from stream_engine.errors import Unavailable
 from stream_engine.metrics import Metrics
+from stream_engine.streaming.admin import Facts
 from stream_engine.streaming.guard import Guard
 from stream_engine.streaming.lease import Lease
 from stream_engine.streaming.mending import Mender
@@ -171,9 +172,9 @@ class Worker:
         await asyncio.sleep(self._clock.chance.expovariate(1 / DISK))
         return act(*given)
 
-    async def identity(self, _: str) -> str:
+    async def facts(self, _: str) -> Facts:
         """What the saving asks of the log; here it is never made anew."""
-        return ""
+        return Facts("", 0.0)
 
     async def bounds(self, topic: str, partition: int, _: int) -> tuple[int, int]:
         """And never older than its tombstones."""

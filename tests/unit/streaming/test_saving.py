@@ -10,8 +10,9 @@ import pytest
 from harness.records import FakeRecord
 
 from stream_engine.errors import NewerVersion, Unavailable
+from stream_engine.streaming.admin import Facts
 from stream_engine.streaming.owners import Token
-from stream_engine.streaming.saving import AT_ONCE, FRESH, Saving
+from stream_engine.streaming.saving import AT_ONCE, Saving
 from stream_engine.streaming.state_files import StateFiles
 from stream_engine.streaming.state_store import Saved, StateStore
 
@@ -21,16 +22,16 @@ NOW = 1_700_000_000.0
 class Logs:
     """A changelog whose records of the last hours begin and end where it is told."""
 
-    def __init__(self, begin: int = 0, end: int = 100, identity: str = "topic") -> None:
+    def __init__(self, begin: int = 0, end: int = 100, identity: str = "topic", tombstones: float = 1_000.0) -> None:
         self._bounds = begin, end
-        self._identity = identity
+        self._facts = Facts(identity, tombstones)
 
-    async def identity(self, topic: str) -> str:
+    async def facts(self, topic: str) -> Facts:
         assert topic == "changelog"
-        return self._identity
+        return self._facts
 
     async def bounds(self, topic: str, partition: int, since_ms: int) -> tuple[int, int]:
-        assert (topic, since_ms) == ("changelog", int((NOW - FRESH) * 1000))
+        assert (topic, since_ms) == ("changelog", int((NOW - self._facts.tombstones / 2) * 1000))
         return self._bounds
 
 
@@ -78,6 +79,7 @@ async def test_a_restart_goes_on_from_what_was_saved(world: World) -> None:
         ({"begin": 9, "end": 20}, False),  # what came since may be gone already
         ({"begin": 0, "end": 7}, False),  # cut
         ({"identity": "another"}, False),
+        ({"begin": 8, "end": 20, "tombstones": 60.0}, True),
     ],
 )
 async def test_what_no_log_continues_counts_for_nothing(world: World, logs: dict[str, object], *, used: bool) -> None:
