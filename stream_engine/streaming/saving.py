@@ -85,8 +85,9 @@ class Saving:
                 self._states.restore(partition, saved)
                 used.append(len(saved.values))
                 left += end - saved.applied - 1
-        said = {"changelog": self._states.changelog, "partitions": len(used), "of": len(found)}
-        log.info("restored", extra={**said, "keys": sum(used), "left": left})
+        if found:
+            said = {"changelog": self._states.changelog, "partitions": len(used), "of": len(found)}
+            log.info("restored", extra={**said, "keys": sum(used), "left": left})
 
     async def run(self) -> None:
         """Save every few seconds, for ever."""
