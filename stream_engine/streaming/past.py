@@ -54,8 +54,8 @@ class KafkaPast:
         where = TopicPartition(topic, partition)
         async with _broker():
             end = int((await self._consumer.end_offsets([where]))[where])
-            found = (await self._consumer.offsets_for_times({where: since_ms}))[where]
-        return end if found is None else int(found.offset), end
+        begin = await self.place(topic, partition, since_ms)
+        return end if begin is None else begin, end
 
     async def end(self, topic: str, partition: int) -> int:
         """The offset after the last record there is to read; raises Unavailable.

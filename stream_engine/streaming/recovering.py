@@ -26,10 +26,13 @@ def take(recovery: Any, tp: Any, records: Sequence[Record]) -> str | None:
     `recovery` is Faust's: every rebalance seeks where its account of a partition stands, so what is applied and noted
     in one go is neither missed nor applied out of order.
     """
-    account, purpose = (
-        (recovery.active_offsets, "own") if tp in recovery.active_tps else (recovery.standby_offsets, "follow")
-    )
-    if tp not in recovery.active_tps | recovery.standby_tps or not records:
+    if tp in recovery.active_tps:
+        account, purpose = recovery.active_offsets, "own"
+    elif tp in recovery.standby_tps:
+        account, purpose = recovery.standby_offsets, "follow"
+    else:
+        return None
+    if not records:
         return None
     seen = account.get(tp)
     fresh = [Found(each, each.key, each.value) for each in records if seen is None or each.offset > seen]

@@ -121,9 +121,7 @@ def declared(settings: Settings) -> tuple[Topic, ...]:
         topic("kafka.group", joins_topic(group), "delete", days=1),
         topic("kafka.group", item_state_topic(group), "compact", config=SOON),
         topic("kafka.group", ranker_topic(group), "compact,delete", days=30, config=SOON),  # workers' names come and go
-        topic(
-            "kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=SOON | SETTLES | FORGETS | TOMBSTONES
-        ),
+        topic("kafka.group", changelog_topic(group, USERS_TABLE), "compact", config=changelog | FORGETS),
         topic("kafka.group", changelog_topic(group, ITEMS_TABLE), "compact", config=changelog),
     )
 
