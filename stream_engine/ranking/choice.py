@@ -87,6 +87,7 @@ def _vectors(traits: Traits, rows: Rows) -> NDArray[np.float32]:
     """Unit vectors, zeros where there is none."""
     vectors = np.empty((len(rows), traits.codes.shape[1]), np.float32)
     for at in range(len(rows)):
-        for component in range(vectors.shape[1]):
-            vectors[at, component] = np.float32(traits.codes[rows[at], component]) * traits.steps[rows[at]]
+        codes, step, vector = traits.codes[rows[at]], traits.steps[rows[at]], vectors[at]  # one line each: a fast loop
+        for component in range(len(vector)):
+            vector[component] = np.float32(codes[component]) * step
     return vectors

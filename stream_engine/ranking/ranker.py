@@ -267,19 +267,20 @@ def shares_of(net: Net, table: Features, facts: Facts) -> Features:
     shares, units, start = np.empty_like(table), np.empty(HIDDEN, np.float32), _start(net, facts)
     slopes = np.empty(len(net.w), np.float32)
     for at in range(len(table)):
-        _fill(units, table[at], net, start)
+        line, share = table[at], shares[at]
+        _fill(units, line, net, start)
         for unit in range(HIDDEN):
             units[unit] = net.v[unit] if units[unit] > 0 else np.float32(0.0)
         for feature in range(len(slopes)):
-            slope = net.w[feature]
+            slope, weights = net.w[feature], net.a[feature]
             for unit in range(HIDDEN):
-                slope += units[unit] * net.a[feature, unit]
+                slope += units[unit] * weights[unit]
             slopes[feature] = slope
         for place in range(len(_COMPARED)):
             slopes[_COMPARED[place]] += slopes[_BEHIND[place]]
             slopes[_BEHIND[place]] = 0.0
         for feature in range(len(slopes)):
-            shares[at, feature] = _tame(table[at, feature]) * slopes[feature]
+            share[feature] = _tame(line[feature]) * slopes[feature]
     return shares
 
 
@@ -298,9 +299,9 @@ def _fill(units: NDArray[np.float32], line: NDArray[np.float32], net: Net, start
     """Put into the units what they are before they are cut off at zero."""
     units[:] = start
     for feature in range(len(line)):
-        value = _tame(line[feature])
+        value, weights = _tame(line[feature]), net.a[feature]
         for unit in range(HIDDEN):
-            units[unit] += value * net.a[feature, unit]
+            units[unit] += value * weights[unit]
 
 
 @compiled

@@ -148,18 +148,18 @@ def _find_alike(
     centred = np.zeros((len(both), len(mean)), np.float32)
     for at in range(len(both)):
         if traits.has_vector[both[at]]:
+            codes, step, line = traits.codes[both[at]], traits.steps[both[at]], centred[at]
             square = np.float32(1e-12)
             for component in range(len(mean)):
-                value = np.float32(traits.codes[both[at], component]) * traits.steps[both[at]] - mean[component]
-                centred[at, component] = value
-                square += value * value
-            centred[at] /= np.sqrt(square)
+                line[component] = np.float32(codes[component]) * step - mean[component]
+                square += line[component] * line[component]
+            line /= np.sqrt(square)
     for at in range(len(rows)):
-        best = np.float32(LEAST_ALIKE)
+        best, line = np.float32(LEAST_ALIKE), centred[len(recent) + at]
         for voice in range(len(recent)):
-            cosine = np.float32(0.0)
+            cosine, other = np.float32(0.0), centred[voice]
             for component in range(len(mean)):
-                cosine += centred[voice, component] * centred[len(recent) + at, component]
+                cosine += line[component] * other[component]
             if cosine > best:
                 best = cosine
                 witnesses[at, _SIMILAR] = recent[voice]
