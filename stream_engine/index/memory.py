@@ -44,6 +44,9 @@ class MemoryIndex:
     async def ensure(self) -> None:
         """Always ready."""
 
+    async def optimize(self) -> None:
+        """Always as cheap as it gets."""
+
     async def upsert(self, points: Sequence[Point]) -> None:
         """Store or replace, idempotently."""
         for point in points:

@@ -69,6 +69,9 @@ class Store(Index, Protocol):
     async def ensure(self) -> None:
         """Connect and create what is missing; idempotent; raises Unavailable, or BadConfiguration if refused."""
 
+    async def optimize(self) -> None:
+        """Make searches cheap again if much was written; may take long, others go on meanwhile; raises Unavailable."""
+
 
 def ranked(item_ids: Sequence[str], scores: ArrayLike, limit: int) -> list[Match]:
     """The first `limit` as matches, given best first; equal scores are put in order of item id."""

@@ -116,6 +116,9 @@ class QdrantIndex:
         async with self._asking():
             return (await self._client.count(self._name, exact=True)).count
 
+    async def optimize(self) -> None:
+        """The server does so by itself."""
+
     async def close(self) -> None:
         """Close the connection; idempotent."""
         await self._client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 15.0  # seconds
+OPTIMIZE_EVERY = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,18 @@ class ResilientIndex:
     async def count(self) -> int:
         """How many items are stored; raises Unavailable, at once while the circuit is open."""
         return await self._ask(self._store.count)
+
+    async def optimize(self) -> None:
+        """Have searches made cheap again, if the store is there; whether it still is, a search finds out."""
+        if self.available:
+            with suppress(Unavailable):
+                await self._store.optimize()
+
+    async def keep_optimized(self, every: float = OPTIMIZE_EVERY) -> None:
+        """Do so for ever, with so many seconds in between."""
+        while True:
+            await self.optimize()
+            await asyncio.sleep(every)
 
     async def close(self) -> None:
         """Stop probing and close the store; idempotent."""

@@ -82,6 +82,7 @@ class Worker:
         self._waiting_for = {"catalogue"}
         self._start(parts.feed.run())
         await self._until(parts.feed.caught_up.wait())
+        await self._until(parts.index.optimize())
         parts.writer.whole = True
         for newer in parts.feed.newer.values():  # before the group is disturbed; one that runs goes on while it can
             outdated(newer)
@@ -96,6 +97,7 @@ class Worker:
         self._watch = self._make_watch(app)
         self._start(self._watch.run())
         self._start(parts.sharing.run(SHARE_EVERY))
+        self._start(parts.index.keep_optimized())
         self._start(parts.explorer.run())
         self._start(self._show(parts, upkeep))
         for guard in self._guards.values():

@@ -82,6 +82,7 @@ async def _measure(index: Store, vectors: Matrix, queries: Matrix) -> dict[str, 
         await index.upsert(
             [Point(f"item-{start + row}", vector, categories=(f"c{row % 20}",)) for row, vector in enumerate(batch)]
         )
+    await index.optimize()
     report = {
         "us_per_upsert": _us((time.process_time() - started) / len(vectors)),
         "mb": round((resident() - before) / 2**20),

@@ -3,11 +3,13 @@
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from harness.guarded import eventually
 
 from stream_engine.errors import Unavailable
 from stream_engine.index import edge
@@ -181,20 +183,98 @@ async def test_a_shard_that_failed_is_not_trusted_again(tmp_path: Path) -> None:
     await index.close()
 
 
-async def test_quantized_scores_are_rescored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the size where int8 is used, the answers are still those of the full vectors."""
-    monkeypatch.setattr(edge, "OPTIMIZE_EVERY", 1_000)
-    count, dimensions = 9_000, 384
-    index, exact = await opened(tmp_path / "shard", dimensions, quantized=True), MemoryIndex(dimensions)
-    for one in (index, exact):
-        await one.upsert(points(count, dimensions))
+def families(count: int, dimensions: int = 384) -> list[Point]:
+    """Vectors as texts have them: in groups of similar ones."""
+    chance = np.random.default_rng(6)
+    centres = unit(chance.standard_normal((count // 50, dimensions)))
+    around = chance.standard_normal((count, dimensions)) * 0.6 / dimensions**0.5
+    return [
+        Point(f"item-{n}", vector) for n, vector in enumerate(unit(centres[np.arange(count) % len(centres)] + around))
+    ]
+
+
+def in_graph(index: EdgeIndex) -> int:
     assert index._shard is not None
-    assert index._shard.info().indexed_vectors_count >= 6_000
-    queries = [Query(vector, 50, exclude=("item-7",)) for vector in vectors(6, dimensions)]
-    for ours, theirs in zip(await index.search(queries), await exact.search(queries), strict=True):
-        shared = {match.item_id for match in ours} & {match.item_id for match in theirs}
-        assert len(shared) >= 48
-        assert [match.score for match in ours[:30]] == pytest.approx([m.score for m in theirs[:30]], abs=1e-4)
+    return index._shard.info().indexed_vectors_count
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+async def test_a_graph_is_built_beside_what_answers(tmp_path: Path, *, quantized: bool) -> None:
+    """Past the size where one is built, answers are nearly those of a full scan, and nothing written is lost."""
+    *before, late, gone, changed = families(4_000)
+    index, exact = await opened(tmp_path / "shard", 384, quantized=quantized), MemoryIndex(384)
+    await index.upsert([*before, gone, replace(changed, categories=("old",))])
+    building = asyncio.create_task(index.optimize())
+    await eventually(lambda: index._since is not None)
+    await index.upsert([late, changed])
+    await index.delete([gone.item_id])
+    await exact.upsert([*before, late, changed])
+    queries = [Query(unit(point.vector + before[0].vector), 50, exclude=("item-7",)) for point in before[:20]]
+
+    async def shared() -> list[int]:
+        answers = zip(await index.search(queries), await exact.search(queries), strict=True)
+        return [len({each.item_id for each in ours} & {each.item_id for each in theirs}) for ours, theirs in answers]
+
+    assert np.mean(await shared()) >= 48
+    assert (in_graph(index), building.done()) == (0, False)
+    await building
+    for _ in range(2):
+        assert in_graph(index) >= 3_900
+        assert np.mean(await shared()) >= 46
+        assert await index.count() == 3_999
+        [found, [best], old] = await index.search(
+            [Query(gone.vector, 9), Query(late.vector, 1), Query(changed.vector, 1, categories=("old",))]
+        )
+        assert gone.item_id not in {match.item_id for match in found}
+        assert (best.item_id, best.score) == (late.item_id, pytest.approx(1.0, abs=1e-4))
+        assert not old
+        assert [path.name for path in (tmp_path / "shard").iterdir()] == ["2"]
+        await index.close()
+        await index.ensure()
+    await index.close()
+
+
+async def test_a_graph_that_cannot_be_built_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(edge, "BUILD_AFTER", 10)
+    index = await opened(tmp_path / "shard")
+    await index.upsert(points(20))
+    (tmp_path / "shard" / "building").mkdir()  # where the copy should go
+    for written, said in ((20, 1), (20, 1), (31, 2)):
+        await index.upsert(points(written))
+        with caplog.at_level("WARNING"):
+            await index.optimize()
+        assert caplog.messages.count("no graph") == said
+        (tmp_path / "shard" / "building").mkdir(exist_ok=True)
+    assert await index.count() == 31
+    await index.close()
+
+
+async def test_a_build_ends_with_whom_it_is_for(tmp_path: Path) -> None:
+    index = await opened(tmp_path / "shard", 384)
+    await index.upsert(families(3_000))
+    await index.close()
+    source = str(next((tmp_path / "shard").iterdir()))
+    command = [sys.executable, "-m", "stream_engine.index.building", source, str(tmp_path / "copy"), "384", "1"]
+    done = await asyncio.to_thread(subprocess.run, command, stdin=subprocess.DEVNULL, check=False, timeout=60)
+    assert done.returncode == 1
+
+
+async def test_what_is_as_it_was_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = await opened(tmp_path / "shard")
+    await index.upsert(points(5))
+    written: list[int] = []
+    write = edge.shards.write
+    monkeypatch.setattr(edge.shards, "write", lambda shard, changes: [written.extend(changes), write(shard, changes)])
+    for _ in range(2):
+        await index.upsert(points(6)[:5])
+        await index.upsert([replace(points(3)[2], available=False), points(2)[1]])
+        await index.upsert([points(3)[2]])
+        assert written == [2, 2]
+        written.clear()
+        await index.close()
+        await index.ensure()
     await index.close()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
+from harness.guarded import eventually
 from harness.still import Clock
 
 from stream_engine.errors import BadConfiguration, Unavailable
@@ -22,10 +23,15 @@ class Flaky(MemoryIndex):
     def __init__(self) -> None:
         super().__init__(2)
         self.failure: Exception | None = None
-        self.searches = self.openings = 0
+        self.searches = self.openings = self.optimized = 0
 
     async def ensure(self) -> None:
         self.openings += 1
+        if self.failure is not None:
+            raise self.failure
+
+    async def optimize(self) -> None:
+        self.optimized += 1
         if self.failure is not None:
             raise self.failure
 
@@ -251,3 +257,19 @@ async def test_close_stops_a_probe(index: ResilientIndex, store: Flaky, clock: C
     async with asyncio.timeout(5):
         await index.close()
         await index.close()
+
+
+async def test_optimized_while_it_is_there(index: ResilientIndex, store: Flaky) -> None:
+    await index.optimize()
+    store.failure = Unavailable("index", "gone")
+    await index.optimize()
+    assert (index.available, store.optimized) == (True, 2)  # clicks go on
+    await refused(index)
+    await index.optimize()
+    assert store.optimized == 2
+
+
+async def test_optimized_again_and_again(index: ResilientIndex, store: Flaky) -> None:
+    keeping = asyncio.create_task(index.keep_optimized(every=0.0))
+    await eventually(lambda: store.optimized > 2)
+    keeping.cancel()

@@ -24,6 +24,7 @@ async def main(settings: Settings) -> None:
     parts = await open_parts(settings, may_write=lambda: None)
     feeding = asyncio.create_task(parts.feed.run())
     await parts.feed.caught_up.wait()
+    await parts.index.optimize()
     exploring = asyncio.create_task(parts.explorer.run())
     await _consume(settings, parts)
     for task in (feeding, exploring):

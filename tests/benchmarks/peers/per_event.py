@@ -92,6 +92,7 @@ class PerEvent:
         for record in snapshot(settings.kafka, item_state_topic(settings.kafka.group)):
             writer.catalogue(record.key, record.value)
         await writer.index()
+        await index.optimize()
         explorer = Explorer(view, index)
         while await explorer.step():
             pass
