@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream_engine.events import Source
+from stream_engine.events import Interaction, Received, Source
 from stream_engine.index.protocol import Match
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.statistics import observe
 from stream_engine.items.updates import updates_of
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.pipeline import Pipeline
-from stream_engine.ranking.question import Question
+from stream_engine.ranking.question import question_of
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.taste import tastes_of
-from stream_engine.settings import RankingSettings, StatisticsSettings
+from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings
+from stream_engine.users import advance
 
 
 def warm_up() -> None:
-    """Make one list in a shop of two items: seconds the first time on a machine, then a moment."""
+    """Make one list in a shop of two items, after three clicks: seconds the first time on a machine, then a moment."""
     view = ItemView(2, StatisticsSettings(), fingerprint="")
     vectors = np.eye(2, dtype=np.float32)
     for item_id, vector in zip(("a", "b"), vectors, strict=True):
         view.put(CatalogueRecord(item_id, vector=vector))
     for update in updates_of("a", ["b"], source=Source("", 0, 0), timestamp=1.0, weight=1.0, fade=0.9):
         view.put_statistics(update.item_id, observe(None, update, view.settings))
+    state = None
+    for offset, vector in enumerate((*vectors, -vectors[0])):  # with room for two interests, a third makes them merge
+        click = Received(Interaction(user_id="u", item_id="a", timestamp=1.0), Source("", 0, offset))
+        state = advance(state, click, vector, UserSettings(interests=2))
     pipeline = Pipeline(view, Ranker(), RankingSettings(size=1))
-    (taste,) = tastes_of(view, [Question("u", 2.0, ("a",), (1,), (True,), interests=vectors[:1])])
+    (taste,) = tastes_of(view, [question_of("u", state, 2.0, size=1)])
     found = pipeline.candidates(taste, pipeline.lookup(taste), [[Match("b", 0.0)]])
     pipeline.made(found)
     pipeline.learn(found, "b")

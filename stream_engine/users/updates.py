@@ -40,7 +40,13 @@ def advance(
     if event_ids is None:
         return replace(state, watermarks=_with_watermark(state, source))
     weight = settings.weights.get(interaction.event_type, 0.0)
-    updated_at = max(state.updated_at, event_time(interaction, state.updated_at))
+    time = event_time(interaction, state.updated_at)
+    updated_at = max(state.updated_at, time)
+    interests = faded(state, updated_at, settings)
+    direction = None if vector is None or not weight else _direction(vector)
+    if direction is not None:
+        held = interests if state.space == space else ()
+        interests = _moved(held, direction, weight, settings, state.interactions + 1)
     changed = replace(
         state,
         interactions=state.interactions + 1,
@@ -48,15 +54,12 @@ def advance(
         born=state.born or digest(f"{source.topic}/{source.partition}/{source.offset}".encode(), BORN),
         watermarks=_with_watermark(state, source),
         event_ids=event_ids,
-        interests=faded(state, updated_at, settings),
+        interests=interests,
+        space=state.space if direction is None else space,
     )
-    if weight:
-        if vector is not None:
-            changed = _moved(changed, vector, weight, settings, space)
-        if interaction.item_id is not None:
-            timestamp = int(event_time(interaction, updated_at))
-            entry = Entry(interaction.item_id, interaction.event_type, timestamp, place_of(source), weight > 0)
-            changed = appended(changed, entry, settings.history, settings.seen)
+    if weight and interaction.item_id is not None:
+        entry = Entry(interaction.item_id, interaction.event_type, int(time), place_of(source), weight > 0)
+        changed = appended(changed, entry, settings.history, settings.seen)
     return fitted(changed)
 
 
@@ -77,22 +80,17 @@ def faded(state: UserState, until: float, settings: UserSettings) -> tuple[Inter
     return decayed(state.interests, 0.5 ** (elapsed / settings.half_life)) if elapsed > 0 else state.interests
 
 
-def _moved(state: UserState, vector: Vector, weight: float, settings: UserSettings, space: int) -> UserState:
+def _moved(
+    held: tuple[Interest, ...], direction: Vector, weight: float, settings: UserSettings, phase: int
+) -> tuple[Interest, ...]:
     """Interests with this vector in them; it counts in full however late it comes."""
-    direction = _direction(vector)
-    if direction is None:
-        return state
-    held = state.interests
-    if held and (state.space != space or len(held[0].direction) != len(direction)):
+    if held and len(held[0].direction) != len(direction):
         held = ()
     held = decayed(held, math.exp(-abs(weight) / settings.memory))
-    phase = state.interactions
-    if weight > 0:
-        limit = capacity(len(direction), settings.interests)
-        held = toward(held, direction, weight, limit=limit, similarity=settings.similarity, phase=phase)
-    else:
-        held = away(held, direction, -weight, phase)
-    return replace(state, interests=held, space=space)
+    if weight < 0:
+        return away(held, direction, -weight, phase)
+    limit = capacity(len(direction), settings.interests)
+    return toward(held, direction, weight, limit=limit, similarity=settings.similarity, phase=phase)
 
 
 def _direction(vector: Vector) -> Vector | None:
@@ -100,14 +98,14 @@ def _direction(vector: Vector) -> Vector | None:
     square = float(np.vdot(vector, vector))  # unlike `@` it is silent about infinities
     if not 1e-24 < square < math.inf:
         return None
-    scaled: Vector = vector / np.float32(math.sqrt(square))
+    scaled: Vector = vector / math.sqrt(square)
     return scaled
 
 
 def _with_watermark(state: UserState, source: Source) -> tuple[tuple[str, int, int], ...]:
     """The source's next offset, most recently moved last."""
     own = (source.topic, source.partition, source.offset + 1)
-    others = tuple(mark for mark in state.watermarks if mark[:2] != own[:2])
+    others = [mark for mark in state.watermarks if mark[:2] != own[:2]]
     return (*others, own)[-WATERMARKS:]
 
 

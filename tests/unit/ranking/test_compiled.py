@@ -7,19 +7,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from harness.shop import NOW, Shop
 
+from stream_engine.events import Interaction, Received, Source
 from stream_engine.index.protocol import Match
 from stream_engine.ranking import candidates, choice, features, ranker, reasons, selectors, taste, weighing
 from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.warmup import warm_up
-from stream_engine.settings import RankingSettings
+from stream_engine.settings import RankingSettings, UserSettings
+from stream_engine.users import UserState, advance, interest_vectors, interests
 
-MODULES = (candidates, choice, features, ranker, reasons, selectors, taste, weighing)
+MODULES = (candidates, choice, features, interests, ranker, reasons, selectors, taste, weighing)
 
 
 def lists() -> list[list[object]]:
@@ -42,17 +45,42 @@ def lists() -> list[list[object]]:
     return told
 
 
-def test_compiled_and_interpreted_lists_are_the_same() -> None:
-    script = f"import sys, json; sys.path[:0] = {sys.path!r}; from {__name__} import lists; print(json.dumps(lists()))"
-    script = script.replace(f"from {__name__} import", "from unit.ranking.test_compiled import")
+def lives() -> list[list[list[float]]]:
+    """What some users are interested in after sixty things they did: directions, times lengths."""
+    rng = np.random.default_rng(5)
+    tastes, told = rng.normal(size=(5, 6)), []
+    for user in range(6):
+        state = None
+        for offset, kind in enumerate(rng.integers(0, 1 + user % 5, 60).tolist()):
+            vector = (tastes[kind] + 0.3 * rng.normal(size=6)).astype(np.float32)
+            done = Interaction(user_id="u", event_type="click" if offset % 7 else "dislike", timestamp=NOW + offset)
+            state = advance(state, Received(done, Source("clicks", 0, offset)), vector, UserSettings())
+        directions, lengths = interest_vectors(state or UserState())
+        told.append((directions * lengths[:, None]).tolist())
+    return told
+
+
+def interpreted(name: str) -> Any:
+    """What this module's function gives where nothing is compiled."""
+    script = f"import sys, json; sys.path[:0] = {sys.path!r}; from unit.ranking.test_compiled import {name} as asked; "
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script + "print(json.dumps(asked()))"],
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    plain, made = json.loads(done.stdout), lists()
+    return json.loads(done.stdout)
+
+
+def test_compiled_and_interpreted_interests_are_the_same() -> None:
+    for mine, other in zip(lives(), interpreted("lives"), strict=True):
+        assert len(mine) > 0
+        assert np.allclose(mine, other, atol=0.02)
+
+
+def test_compiled_and_interpreted_lists_are_the_same() -> None:
+    plain, made = interpreted("lists"), lists()
     assert len(made) == len(plain) == 12
     for mine, other in zip(made, plain, strict=True):
         assert [row[0::2] for row in mine] == [row[0::2] for row in other]
@@ -92,6 +120,7 @@ def test_a_worker_that_is_warm_compiles_nothing_more() -> None:
     warm_up()
     before = compilations()
     lists()
+    lives()
     assert compilations() == before
     assert len(before) > 15
 
