@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
 from stream_engine.errors import PoisonEvent
-from stream_engine.items.columns import Columns
-from stream_engine.items.statistics import ItemStatistics, decay
+from stream_engine.items.columns import Columns, Pairs
+from stream_engine.items.statistics import Stored, decay
 from stream_engine.settings import StatisticsSettings
 
 log = logging.getLogger(__name__)
 WAITING = 4_096  # items; of more the one that has waited longest is done, so that nobody waits for all at once
 _MOST = np.float32(60_000.0)  # what a half-precision weight can hold
 
-Statistics = Callable[[], ItemStatistics]
+RowOf = Callable[[str, int], int]
+"""Where an item stands, or what is given if it has no row."""
+
+Statistics = Callable[[], Stored]
 """Decodes them, or raises PoisonEvent: most are replaced before anybody asks."""
 
 
 class Neighbours:
-    """What was said of rows and is not in the columns yet; `row_of` tells where another item stands."""
+    """What was said of rows and is not in the columns yet."""
 
-    def __init__(self, row_of: Callable[[str], int | None], settings: StatisticsSettings) -> None:
+    def __init__(self, row_of: RowOf, settings: StatisticsSettings) -> None:
         self._row_of = row_of
         self._settings = settings
         self._waiting: dict[int, tuple[float, Statistics]] = {}
@@ -45,7 +50,9 @@ class Neighbours:
         What an item has seen often one more click hardly changes.
         """
         for row in rows:
-            pairs, statistics = self._waiting.get(row, _NOTHING)
+            if row not in self._waiting:
+                continue
+            pairs, statistics = self._waiting[row]
             if pairs >= news * columns.settled[row]:
                 del self._waiting[row]
                 try:
@@ -53,39 +60,44 @@ class Neighbours:
                 except PoisonEvent:
                     log.exception("unreadable statistics")
 
-    def _write(self, columns: Columns, row: int, stats: ItemStatistics) -> None:
+    def _write(self, columns: Columns, row: int, stats: Stored) -> None:
         columns.settled[row] = stats.pairs
-        aged = decay(stats.updated - stats.landmark, self._settings.lately)
-        order, together = self._listed(columns.neighbours[row], stats.together)
-        columns.together[row, : len(order)] = together[order]
-        columns.lately[row, : len(order)] = _values(stats.lately)[order] * aged
-        columns.after[row, : len(order)] = _values(stats.after)[order]
-        order, follows = self._listed(columns.followers[row], stats.followers)
-        columns.follows[row, : len(order)] = follows[order]
-
-    def _listed(
-        self, into: NDArray[np.int32], weights: Mapping[str, float]
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Write the rows of as many items as there is room for, strongest first; which these are, and all weights."""
-        rows, values = self._rows_of(weights), _values(weights)
-        order = np.argsort(-values)
-        order = order[rows[order] >= 0][: len(into)]
-        into[: len(order)] = rows[order]
-        into[len(order) :] = -1
-        return order, values
-
-    def _rows_of(self, item_ids: Mapping[str, float]) -> NDArray[np.int32]:
-        """Their rows, -1 for items that have none."""
-        found = map(self._row_of, item_ids)
-        return np.fromiter((-1 if row is None else row for row in found), np.int32, len(item_ids))
+        count, followers = len(stats.neighbours), stats.followers
+        rows = np.fromiter(
+            map(self._row_of, chain(stats.neighbours, followers), repeat(-1)), np.int32, count + len(followers)
+        )
+        said = chain(stats.together, followers.values(), stats.lately, stats.after)
+        weights = np.minimum(np.fromiter(said, np.float32, 2 * count + len(rows)), _MOST)
+        order, followed = np.argsort(-weights[:count]), np.argsort(-weights[count : len(rows)])
+        weights[len(rows) : len(rows) + count] *= decay(stats.updated - stats.landmark, self._settings.lately)
+        _fill(columns.pairs, row, rows, weights.astype(np.float16).view(np.uint16), order, followed)
 
 
-def _nothing() -> ItemStatistics:
-    raise AssertionError("of what nothing is said nothing is asked")
-
-
-_NOTHING: tuple[float, Statistics] = -1.0, _nothing
-
-
-def _values(mapping: Mapping[str, float]) -> NDArray[np.float32]:
-    return np.minimum(np.fromiter(mapping.values(), np.float32, len(mapping)), _MOST)
+@compiled
+def _fill(
+    pairs: Pairs,
+    row: int,
+    rows: NDArray[np.int32],
+    weights: NDArray[np.uint16],
+    order: NDArray[np.intp],
+    followed: NDArray[np.intp],
+) -> None:
+    """Write a row's neighbours and followers in these orders, as many as there is room for, without unknown items."""
+    count, place = len(order), 0
+    neighbours, followers = pairs.neighbours[row], pairs.followers[row]
+    lately, after = weights[len(rows) :], weights[len(rows) + count :]
+    for at in order:
+        if rows[at] >= 0 and place < len(neighbours):
+            neighbours[place] = rows[at]
+            pairs.together[row, place] = weights[at]
+            pairs.lately[row, place] = lately[at]
+            pairs.after[row, place] = after[at]
+            place += 1
+    neighbours[place:] = -1
+    place = 0
+    for at in followed:
+        if rows[count + at] >= 0 and place < len(followers):
+            followers[place] = rows[count + at]
+            pairs.follows[row, place] = weights[count + at]
+            place += 1
+    followers[place:] = -1

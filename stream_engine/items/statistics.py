@@ -144,19 +144,19 @@ class Summary(msgspec.Struct, array_like=True, frozen=True):
     followed: float
 
 
-class _Wire(Summary, array_like=True, frozen=True):
+class Stored(Summary, array_like=True, frozen=True):
     """All of them, as they are stored."""
 
     neighbours: tuple[str, ...]
     together: tuple[float, ...]
     lately: tuple[float, ...]
     after: tuple[float, ...]
-    followers: dict[str, float]
-    watermarks: dict[int, int]
+    followers: Mapping[str, float]
+    watermarks: Mapping[int, int]
 
 
 class _Progress(msgspec.Struct, array_like=True):
-    """`_Wire`, with all but the watermarks not looked at."""
+    """`Stored`, with all but the watermarks not looked at."""
 
     updated: msgspec.Raw
     landmark: msgspec.Raw
@@ -171,11 +171,11 @@ class _Progress(msgspec.Struct, array_like=True):
     lately: msgspec.Raw
     after: msgspec.Raw
     followers: msgspec.Raw
-    watermarks: dict[int, int]
+    watermarks: Mapping[int, int]
 
 
 class _Weight(msgspec.Struct, array_like=True):
-    """The beginning of `_Wire`."""
+    """The beginning of `Stored`."""
 
     updated: msgspec.Raw
     landmark: msgspec.Raw
@@ -185,7 +185,7 @@ class _Weight(msgspec.Struct, array_like=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Wire)
+_stored = msgspec.msgpack.Decoder(Stored)
 _progress = msgspec.msgpack.Decoder(_Progress)
 _weight = msgspec.msgpack.Decoder(_Weight)
 _summary = msgspec.msgpack.Decoder(Summary)
@@ -193,7 +193,12 @@ _summary = msgspec.msgpack.Decoder(Summary)
 
 def encode_statistics(stats: ItemStatistics) -> bytes:
     """Version byte, then msgpack."""
-    wire = (
+    return bytes([STATISTICS_VERSION]) + _encoder.encode(stored(stats))
+
+
+def stored(stats: ItemStatistics) -> Stored:
+    """The statistics as they are stored."""
+    return Stored(
         stats.updated,
         stats.landmark,
         stats.clicks,
@@ -209,18 +214,11 @@ def encode_statistics(stats: ItemStatistics) -> bytes:
         stats.followers,
         stats.watermarks,
     )
-    return bytes([STATISTICS_VERSION]) + _encoder.encode(wire)
 
 
 def decode_statistics(data: bytes) -> ItemStatistics:
     """The statistics these bytes hold; raises PoisonEvent or NewerVersion."""
-    try:
-        wire = _decoder.decode(_body(data))
-        together = dict(zip(wire.neighbours, wire.together, strict=True))
-        lately = dict(zip(wire.neighbours, wire.lately, strict=True))
-        after = dict(zip(wire.neighbours, wire.after, strict=True))
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
-        raise PoisonEvent("statistics", str(error)) from error
+    wire = decode_stored(data)
     return ItemStatistics(
         wire.updated,
         wire.landmark,
@@ -230,12 +228,23 @@ def decode_statistics(data: bytes) -> ItemStatistics:
         wire.popularity,
         wire.pairs,
         wire.followed,
-        together,
-        lately,
-        after,
+        dict(zip(wire.neighbours, wire.together, strict=True)),
+        dict(zip(wire.neighbours, wire.lately, strict=True)),
+        dict(zip(wire.neighbours, wire.after, strict=True)),
         wire.followers,
         wire.watermarks,
     )
+
+
+def decode_stored(data: bytes) -> Stored:
+    """The same, as they are stored."""
+    try:
+        wire = _stored.decode(_body(data))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PoisonEvent("statistics", str(error)) from error
+    if not len(wire.neighbours) == len(wire.together) == len(wire.lately) == len(wire.after):
+        raise PoisonEvent("statistics", "weights of more or fewer neighbours than there are")
+    return wire
 
 
 def summary(data: bytes) -> Summary:
