@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -44,30 +44,14 @@ class ItemStatistics:
 
 def observe(stats: ItemStatistics | None, update: ItemUpdate, settings: StatisticsSettings) -> ItemStatistics:
     """The statistics after this update; the same object if it was counted before."""
-    if stats is None:
-        stats = ItemStatistics(updated=update.timestamp, landmark=update.timestamp)
-    if update.offset <= stats.watermarks.get(update.partition, -1):
-        return stats
-    if update.weight > 0:
-        stats = _clicked(stats, update, settings)
-    if update.timestamp - stats.landmark > _FAR * settings.lately:
-        stats = _landed(stats, update.timestamp, settings)
-    together, lately, after = _paired(stats, update, settings)
-    return ItemStatistics(
-        updated=max(stats.updated, update.timestamp),
-        landmark=stats.landmark,
-        clicks=stats.clicks,
-        first_click=stats.first_click,
-        last_click=stats.last_click,
-        popularity=stats.popularity,
-        pairs=stats.pairs + sum(near for _, near in update.earlier) + sum(near for _, near in update.later),
-        followed=stats.followed + (update.follower is not None),
-        together=together,
-        lately=lately,
-        after=after,
-        followers=stats.followers if update.follower is None else _followed(stats, update.follower, settings),
-        watermarks={**stats.watermarks, update.partition: update.offset},
-    )
+    tally = Tally(stats or beginning(update))
+    tally.add(update, settings)
+    return tally.statistics()
+
+
+def beginning(update: ItemUpdate) -> ItemStatistics:
+    """Those of an item of which this is the first that is heard, to which it is still to be added."""
+    return ItemStatistics(updated=update.timestamp, landmark=update.timestamp)
 
 
 def decay(seconds: float, half_life: float) -> float:
@@ -75,54 +59,101 @@ def decay(seconds: float, half_life: float) -> float:
     return float(2.0 ** (-seconds / half_life))
 
 
-def _clicked(stats: ItemStatistics, update: ItemUpdate, settings: StatisticsSettings) -> ItemStatistics:
-    """With one more click on the item itself, in or out of order."""
-    last = max(stats.last_click, update.timestamp) if stats.clicks else update.timestamp
-    passed, late = last - stats.last_click, last - update.timestamp
-    before = stats.popularity
-    if len(before) != len(settings.half_lives):  # a new item, or the setting has changed
-        before = (0.0,) * len(settings.half_lives)
-    return replace(
-        stats,
-        clicks=stats.clicks + update.weight,
-        first_click=min(stats.first_click, update.timestamp) if stats.clicks else update.timestamp,
-        last_click=last,
-        popularity=tuple(
-            count * decay(passed, half) + update.weight * decay(late, half)
+class Tally:
+    """Statistics while updates are added to them, which costs less for many at once."""
+
+    def __init__(self, stats: ItemStatistics) -> None:
+        self._before, self._has_counted = stats, False
+        self._updated, self._landmark = stats.updated, stats.landmark
+        self._clicks, self._first_click, self._last_click = stats.clicks, stats.first_click, stats.last_click
+        self._popularity = stats.popularity
+        self._pairs, self._followed = stats.pairs, stats.followed
+        self._together, self._lately, self._after = dict(stats.together), dict(stats.lately), dict(stats.after)
+        self._followers, self._watermarks = dict(stats.followers), dict(stats.watermarks)
+
+    def statistics(self) -> ItemStatistics:
+        """What they are after all that was added; the same object if all of it was counted before. Ends the tally."""
+        if not self._has_counted:
+            return self._before
+        return ItemStatistics(
+            self._updated,
+            self._landmark,
+            self._clicks,
+            self._first_click,
+            self._last_click,
+            self._popularity,
+            self._pairs,
+            self._followed,
+            self._together,
+            self._lately,
+            self._after,
+            self._followers,
+            self._watermarks,
+        )
+
+    def add(self, update: ItemUpdate, settings: StatisticsSettings) -> None:
+        """Count an update, if it was not."""
+        if update.offset <= self._watermarks.get(update.partition, -1):
+            return
+        self._has_counted = True
+        self._watermarks[update.partition] = update.offset
+        self._updated = max(self._updated, update.timestamp)
+        if update.weight > 0:
+            self._click(update, settings)
+        if update.timestamp - self._landmark > _FAR * settings.lately:
+            self._land(update.timestamp, settings)
+        self._pair(update, settings)
+        if update.follower is not None:
+            self._follow(update.follower, settings)
+
+    def _click(self, update: ItemUpdate, settings: StatisticsSettings) -> None:
+        """One more on the item itself, in or out of order."""
+        at, weight = update.timestamp, update.weight
+        last = max(self._last_click, at) if self._clicks else at
+        passed, late = last - self._last_click, last - at
+        before = self._popularity
+        if len(before) != len(settings.half_lives):  # a new item, or the setting has changed
+            before = (0.0,) * len(settings.half_lives)
+        self._popularity = tuple(
+            count * decay(passed, half) + weight * decay(late, half)
             for count, half in zip(before, settings.half_lives, strict=True)
-        ),
-    )
+        )
+        self._first_click = min(self._first_click, at) if self._clicks else at
+        self._last_click = last
+        self._clicks += weight
 
+    def _land(self, landmark: float, settings: StatisticsSettings) -> None:
+        """Move to a nearer landmark, so that weights stay within floating point."""
+        factor = decay(landmark - self._landmark, settings.lately)
+        self._landmark = landmark
+        self._lately = {other: weight * factor for other, weight in self._lately.items()}
 
-def _landed(stats: ItemStatistics, landmark: float, settings: StatisticsSettings) -> ItemStatistics:
-    """The same with a nearer landmark, so that weights stay within floating point."""
-    factor = decay(landmark - stats.landmark, settings.lately)
-    return replace(stats, landmark=landmark, lately={other: weight * factor for other, weight in stats.lately.items()})
+    def _pair(self, update: ItemUpdate, settings: StatisticsSettings) -> None:
+        """Add pairs; past the slack only the strongest neighbours stay."""
+        together, lately, after = self._together, self._lately, self._after
+        fresh = decay(self._landmark - update.timestamp, settings.lately)
+        for pairs, later in ((update.earlier, 0.0), (update.later, 1.0)):
+            self._pairs += sum(near for _, near in pairs)
+            for other, near in pairs:
+                together[other] = together.get(other, 0.0) + near
+                lately[other] = lately.get(other, 0.0) + near * fresh
+                after[other] = after.get(other, 0.0) + near * later
+        if len(together) <= _SLACK * settings.neighbours:
+            return
+        aged = decay(self._updated - self._landmark, settings.lately)
+        strength = {other: weight + 2.0 * lately[other] * aged for other, weight in together.items()}
+        kept = _strongest(strength, settings.neighbours)
+        self._together, self._lately, self._after = (
+            {other: weights[other] for other in kept} for weights in (together, lately, after)
+        )
 
-
-def _paired(stats: ItemStatistics, update: ItemUpdate, settings: StatisticsSettings) -> tuple[dict[str, float], ...]:
-    """`together`, `lately` and `after` with the update's pairs; past the slack only the strongest neighbours stay."""
-    together, lately, after = dict(stats.together), dict(stats.lately), dict(stats.after)
-    fresh = decay(stats.landmark - update.timestamp, settings.lately)
-    for pairs, later in ((update.earlier, 0.0), (update.later, 1.0)):
-        for other, near in pairs:
-            together[other] = together.get(other, 0.0) + near
-            lately[other] = lately.get(other, 0.0) + near * fresh
-            after[other] = after.get(other, 0.0) + near * later
-    if len(together) <= _SLACK * settings.neighbours:
-        return together, lately, after
-    aged = decay(max(stats.updated, update.timestamp) - stats.landmark, settings.lately)
-    strength = {other: weight + 2.0 * lately[other] * aged for other, weight in together.items()}
-    kept = _strongest(strength, settings.neighbours)
-    return tuple({other: values[other] for other in kept} for values in (together, lately, after))
-
-
-def _followed(stats: ItemStatistics, follower: str, settings: StatisticsSettings) -> Mapping[str, float]:
-    followers = dict(stats.followers)
-    followers[follower] = followers.get(follower, 0.0) + 1.0
-    if len(followers) <= _SLACK * settings.followers:
-        return followers
-    return {other: followers[other] for other in _strongest(followers, settings.followers)}
+    def _follow(self, follower: str, settings: StatisticsSettings) -> None:
+        """Add a click right after one on this item; past the slack only the most frequent followers stay."""
+        followers = self._followers
+        self._followed += 1.0
+        followers[follower] = followers.get(follower, 0.0) + 1.0
+        if len(followers) > _SLACK * settings.followers:
+            self._followers = {other: followers[other] for other in _strongest(followers, settings.followers)}
 
 
 def _strongest(strength: Mapping[str, float], count: int) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from stream_engine.errors import PoisonEvent
-from stream_engine.items.statistics import ItemStatistics, decode_statistics, encode_statistics, observe
+from stream_engine.items.statistics import ItemStatistics, Tally, beginning, decode_statistics, encode_statistics
 from stream_engine.items.updates import decode_updates
 from stream_engine.settings import StatisticsSettings
 from stream_engine.streaming.chunks import Record
@@ -30,7 +30,7 @@ class Statistics:
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """One changelog record for each item touched; the views read them there."""
-        touched: dict[tuple[bytes, int], ItemStatistics] = {}
+        tallies: dict[tuple[bytes, int], Tally] = {}
         effects = []
         for record in records:
             try:
@@ -41,9 +41,13 @@ class Statistics:
             await asyncio.sleep(0)  # a backlog is long; the lease and the other topics want their turn
             for update in updates:
                 place = (update.item_id.encode(), record.partition)
-                known = touched.get(place) or self._known(place)
-                if known is not None or update.weight > 0:  # a pair begins nothing: the item itself may be forgotten
-                    touched[place] = observe(known, update, self.settings)
+                if place not in tallies:
+                    known = self._known(place)
+                    if known is None and not update.weight:  # a pair begins nothing: the item may be forgotten
+                        continue
+                    tallies[place] = Tally(known or beginning(update))
+                tallies[place].add(update, self.settings)
+        touched = {place: tally.statistics() for place, tally in tallies.items()}
         self._remember(touched)
         effects += [
             self.table.write(key, encode_statistics(stats), partition) for (key, partition), stats in touched.items()

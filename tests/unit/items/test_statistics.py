@@ -11,6 +11,8 @@ from stream_engine.errors import NewerVersion, PoisonEvent
 from stream_engine.events import Source
 from stream_engine.items.statistics import (
     ItemStatistics,
+    Tally,
+    beginning,
     decay,
     decode_statistics,
     encode_statistics,
@@ -124,6 +126,35 @@ def test_any_redelivery_changes_nothing(clicks: list[tuple[int, float, str]], da
     again = data.draw(st.lists(st.sampled_from(updates), max_size=10))
     for update in again:
         assert observe(stats, update, SETTINGS) is stats
+
+
+moments = st.one_of(st.floats(0, 1e3), st.sampled_from([2.5e3, 9e3]))
+others = st.lists(st.tuples(st.sampled_from("bcdefgh"), st.floats(0, 1)), max_size=4).map(tuple)
+anything = st.builds(
+    ItemUpdate,
+    item_id=st.just("a"),
+    partition=st.integers(0, 2),
+    offset=st.integers(0, 30),
+    timestamp=moments,
+    weight=st.sampled_from([0.0, 1.0]),
+    earlier=others,
+    later=others,
+    follower=st.none() | st.sampled_from("bcdef"),
+)
+
+
+@given(st.lists(anything, min_size=1, max_size=25), st.data())
+def test_many_updates_at_once_count_as_one_by_one(updates: list[ItemUpdate], data: st.DataObject) -> None:
+    begun = data.draw(st.integers(0, len(updates) - 1))
+    before = counted(*updates[:begun])
+    kept = None if before is None else encode_statistics(before)
+    tally = Tally(before or beginning(updates[begun]))
+    for update in updates[begun:]:
+        tally.add(update, SETTINGS)
+    one_by_one = counted(*updates)
+    assert one_by_one is not None
+    assert encode_statistics(tally.statistics()) == encode_statistics(one_by_one)
+    assert before is None or encode_statistics(before) == kept
 
 
 def test_golden_bytes_still_decode() -> None:
