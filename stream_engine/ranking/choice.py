@@ -25,7 +25,7 @@ class Choice(NamedTuple):
     """What makes the list, best first: positions among the candidates, their scores, and why."""
 
     positions: NDArray[np.int64]
-    scores: NDArray[np.float32]
+    scores: NDArray[np.float64]  # to six digits
     why: Why
 
 
@@ -63,7 +63,7 @@ def choice_of(stock: Stock, moment: Moment, net: Net, proposed: Proposed, wanted
     shares = shares_of(net, table[chosen], facts)
     had = strengths[:, _HAD][chosen] > 0
     why = why_of(stock, moment.heard.recent, rows[chosen], parts[chosen], had, shares)
-    return Choice(chosen, scores[chosen], why)
+    return Choice(chosen, np.rint(scores[chosen].astype(np.float64) * 1e6) / 1e6, why)
 
 
 @compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -94,14 +95,9 @@ class Pipeline:
         explore = self._settings.explore if explore is None else explore
         wanted = Wanted(taste.question.size, self._settings.diversity, explore)
         positions, scores, why = choice_of(stock_of(self._view), taste.moment, self._ranker.net, proposed, wanted)
-        rows, rounded = found.rows[positions].tolist(), scores.astype(np.float64).round(6).tolist()
-        lines = zip(rows, rounded, found.origins(positions), reasons(why, ids), strict=True)
-        return tuple(
-            [
-                RecommendedItem(ids[row], rank, score, origin, said)
-                for rank, (row, score, origin, said) in enumerate(lines, start=1)
-            ]
-        )
+        chosen = [ids[row] for row in found.rows[positions].tolist()]
+        lines = chosen, count(1), scores.tolist(), found.origins(positions), reasons(why, ids)
+        return tuple(map(RecommendedItem, *lines))
 
     def learn(self, found: Candidates, item_id: str) -> None:
         """See how the clicked item would have been ranked, then learn that it was the answer."""

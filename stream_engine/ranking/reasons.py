@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -46,25 +47,20 @@ NOBODY, ANYBODY = -2, -1  # in place of a row: the reason does not hold; it hold
 
 
 class Why(NamedTuple):
-    """Of each item at most MOST reasons, strongest first, arrays of shape (n, MOST)."""
+    """The reasons of some items one after the other, of each at most MOST, strongest first."""
 
-    kinds: NDArray[np.int64]  # places in KINDS, -1 where there is none
-    parts: NDArray[np.float64]  # of all that speaks for it
+    kinds: NDArray[np.int64]  # places in KINDS
     witnesses: NDArray[np.int64]  # rows that they speak of, below zero where of none
+    parts: NDArray[np.float64]  # of all that speaks for the item, to three digits
+    bounds: NDArray[np.int64]  # where each item's begin, and where the last one's end
 
 
 def reasons(why: Why, ids: Sequence[str]) -> list[tuple[Reason, ...]]:
     """The same in words; `ids` by row."""
-    return [
-        tuple(
-            [
-                Reason(KINDS[kind], None if row < 0 else ids[row], part)
-                for kind, part, row in zip(*each, strict=True)
-                if kind >= 0
-            ]
-        )
-        for each in zip(why.kinds.tolist(), why.parts.round(3).tolist(), why.witnesses.tolist(), strict=True)
-    ]
+    kinds = [KINDS[kind] for kind in why.kinds.tolist()]
+    witnesses = [None if row < 0 else ids[row] for row in why.witnesses.tolist()]
+    told = list(map(Reason, kinds, witnesses, why.parts.tolist()))
+    return [tuple(told[start:end]) for start, end in pairwise(why.bounds.tolist())]
 
 
 @compiled
@@ -93,8 +89,8 @@ def why_of(
 @compiled
 def _picked(shares: Features, witnesses: NDArray[np.int64]) -> Why:
     """For each line the kinds that hold and their parts of all gains, the greatest first, and none too small."""
-    kinds = np.full((len(shares), MOST), -1)
-    parts, named = np.zeros((len(shares), MOST)), np.full((len(shares), MOST), NOBODY)
+    kinds, named = np.empty((2, MOST * len(shares)), np.int64)
+    parts, bounds, used = np.empty(MOST * len(shares)), np.zeros(len(shares) + 1, np.int64), 0
     gains = np.empty(witnesses.shape[1], np.float64)
     for at in range(len(shares)):
         gains[:] = 0.0
@@ -102,17 +98,18 @@ def _picked(shares: Features, witnesses: NDArray[np.int64]) -> Why:
             if _KIND_OF[feature] >= 0:
                 gains[_KIND_OF[feature]] += max(shares[at, feature], np.float32(0.0))
         total = max(gains.sum(), 1e-12)
-        for place in range(MOST):
+        for _ in range(MOST):
             best = -1
             for kind in range(len(gains)):
                 holds = witnesses[at, kind] != NOBODY and gains[kind] >= LEAST_SHARE * total
                 if holds and (best < 0 or gains[kind] > gains[best]):
                     best = kind
             if best >= 0:
-                kinds[at, place], parts[at, place] = best, gains[best] / total
-                named[at, place] = witnesses[at, best]
+                kinds[used], named[used], parts[used] = best, witnesses[at, best], gains[best] / total
                 gains[best] = -1.0
-    return Why(kinds, parts, named)
+                used += 1
+        bounds[at + 1] = used
+    return Why(kinds[:used], named[:used], np.rint(parts[:used] * 1e3) / 1e3, bounds)
 
 
 @compiled
