@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,7 @@ class Gatherer:
         self._view = view
         self._weighing = np.array([name not in without for name in WEIGHING])
         self._listing = {name: source for name, source in LISTING.items() if name not in without}
+        self._limits = np.array([(BUDGETS[name], _BIT[name], 0) for name in self._listing], np.int32).reshape(-1, 3)
         self._pool: Pool | None = None
 
     def gather(self, taste: Taste, matches: Rows, habits: Habits) -> Candidates:
@@ -95,10 +97,8 @@ class Gatherer:
 
     def _lists(self, taste: Taste, matches: Rows) -> Listed:
         lists = [source(self._view, taste, matches) for source in self._listing.values()]
-        limits, end = np.empty((len(lists), 3), np.int32), 0
-        for at, (name, rows) in enumerate(zip(self._listing, lists, strict=True)):
-            end += len(rows)
-            limits[at] = BUDGETS[name], _BIT[name], end
+        limits = self._limits.copy()
+        limits[:, 2] = list(accumulate(map(len, lists)))
         return Listed(np.concatenate([_NONE, *lists]), limits)
 
     def _pooled(self, taste: Taste, lists: Listed) -> tuple[Pool, NDArray[np.int64]]:

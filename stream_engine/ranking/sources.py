@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_engine.compiled import compiled
+from stream_engine.items.columns import Traits
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.taste import Taste, likeness
 from stream_engine.ranking.weighing import LATELY, WEIGHING
+from stream_engine.vectors import Matrix, Vector
 
 CATEGORIES = 3
 YOUNG, YOUTH = 60, 30 * 86_400.0  # items that count as new, and for how many seconds at most
@@ -48,13 +51,9 @@ def trending_in_category(view: ItemView, taste: Taste, _: Rows) -> Rows:
 
 def newest(view: ItemView, taste: Taste, _: Rows) -> Rows:
     """Of what the catalogue took up last the most to the user's taste, and what was clicked for the first time last."""
-    columns = view.columns
-    young = view.newest.rows()[:YOUNG]
+    columns, young = view.columns, view.newest.rows()[:YOUNG]
     young = young[columns.first_seen[young] > taste.question.now - YOUTH]
-    if len(taste.probes) and len(young):
-        alike = likeness(columns.traits, view.space.mean, young, taste.probes[:1])
-        young = young[np.argsort(-alike[:, 0], kind="stable")]
-    return _in_turn([young, view.emerging.rows()], BUDGETS["newest"])
+    return _newest(columns.traits, view.space.mean, taste.probes[:1], young, view.emerging.rows())
 
 
 LISTING: Mapping[str, Listing] = {
@@ -77,6 +76,7 @@ BUDGETS: Mapping[str, int] = {
     "newest": 30,
     "again": 60,
 }  # by strength, or by source where rows are listed; what is not here is only a feature
+_NEWEST = BUDGETS["newest"]
 
 
 def _in_turn(lists: Sequence[Rows], count: int) -> NDArray[np.int64]:
@@ -85,4 +85,18 @@ def _in_turn(lists: Sequence[Rows], count: int) -> NDArray[np.int64]:
     padded = np.full((each, max(len(lists), 1)), -1, np.int64)
     for column, rows in enumerate(lists):
         padded[: len(rows[:each]), column] = rows[:each]
+    return padded.ravel()
+
+
+@compiled
+def _newest(
+    traits: Traits, mean: Vector, probes: Matrix, young: NDArray[np.int64], emerging: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The young ones, those most like the probe first if there is one, in turn with the emerging ones."""
+    if len(probes):
+        young = young[np.argsort(-likeness(traits, mean, young, probes)[:, 0], kind="mergesort")]  # which is stable
+    each = -(-_NEWEST // 2)
+    padded = np.full((each, 2), -1)
+    padded[: len(young[:each]), 0] = young[:each]
+    padded[: len(emerging[:each]), 1] = emerging[:each]
     return padded.ravel()
