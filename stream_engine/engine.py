@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.errors import Unavailable
@@ -53,8 +54,7 @@ class Observed:
     announced: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """One click, and its user's state before and after it."""
 
     received: Received
@@ -62,8 +62,7 @@ class _Step:
     after: UserState
 
 
-@dataclass(frozen=True, slots=True)
-class _Lesson:
+class _Lesson(NamedTuple):
     """An item that was clicked, and what would have been asked just before."""
 
     item_id: str

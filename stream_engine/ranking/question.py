@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_engine.users import UserState, interest_vectors
-from stream_engine.users.history import AWAY
+from stream_engine.users import UserState, interests_of
+from stream_engine.users.history import AWAY, U32
+from stream_engine.users.interests import directions
 from stream_engine.vectors import Matrix
 
+_NO_HASHES = np.zeros(0, np.uint32)
 
-@dataclass(frozen=True, slots=True)
-class Question:
+
+class Question(msgspec.Struct, frozen=True):
     """A user as ranking sees one: remembered interactions newest first, and what the caller wants."""
 
     user_id: str
@@ -22,8 +24,8 @@ class Question:
     items: tuple[str, ...] = ()
     times: tuple[int, ...] = ()  # epoch seconds, of `items`
     liked: tuple[bool, ...] = ()  # whether each of `items` was met with favour
-    left: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))  # hashes of earlier items
-    interests: Matrix = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # unit rows
+    left: NDArray[np.uint32] = _NO_HASHES  # hashes of earlier items
+    interests: Matrix = directions(())  # unit rows
     interactions: int = 0
     searched: bool = False  # did something else since the newest of `items`
     size: int = 20
@@ -45,15 +47,15 @@ def question_of(
     wanted = (size, tuple(categories), frozenset(exclude))
     if state is None:
         return Question(user_id, now, size=wanted[0], categories=wanted[1], exclude=wanted[2])
-    times = tuple(np.frombuffer(state.times, "<u4")[::-1].tolist())
+    times = tuple(np.frombuffer(state.times, U32)[::-1].tolist())
     return Question(
         user_id,
         now,
         state.items[::-1],
         times,
         tuple([code < AWAY for code in state.codes[::-1]]),
-        np.frombuffer(state.left, "<u4"),
-        interest_vectors(state, space)[0],
+        np.frombuffer(state.left, U32),
+        directions(interests_of(state, space)),
         state.interactions,
         not times or state.updated_at >= times[0] + 1,
         *wanted,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
@@ -34,8 +36,7 @@ class Moment(NamedTuple):
     interactions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Taste:
+class Taste(msgspec.Struct, frozen=True):
     """A user's distinct items newest first, and probes (profile, last item, interests) of the text space."""
 
     question: Question
@@ -69,9 +70,10 @@ def taste_of(view: ItemView, question: Question) -> Taste:
 def tastes_of(view: ItemView, questions: Sequence[Question]) -> list[Taste]:
     """What the view knows of each user's items; an item speaks as it was met last."""
     tastes = [_without_probes(view, question) for question in questions]
-    sums = [_sums(view, taste) for taste in tastes]
-    probes = view.space.probes(np.concatenate(sums)) if sums else np.zeros((0, 0), np.float32)
-    ends = np.cumsum([len(each) for each in sums]).tolist()
+    traits, space = view.columns.traits, view.space
+    sums = [_sums(traits, space.mean, taste.recent, taste.voices, taste.question.interests) for taste in tastes]
+    probes = space.probes(np.concatenate(sums)) if sums else np.zeros((0, 0), np.float32)
+    ends = accumulate(map(len, sums))
     return [
         replace(taste, probes=probes[end - len(each) : end])
         for taste, each, end in zip(tastes, sums, ends, strict=True)
@@ -80,7 +82,7 @@ def tastes_of(view: ItemView, questions: Sequence[Question]) -> list[Taste]:
 
 def _without_probes(view: ItemView, question: Question) -> Taste:
     counts: dict[int, int] = {}
-    times: list[int] = []
+    ages: list[float] = []
     speaking: list[int] = []
     lookup = view.row
     for item_id, time, liked in zip(question.items, question.times, question.liked, strict=True):
@@ -91,7 +93,7 @@ def _without_probes(view: ItemView, question: Question) -> Taste:
             counts[row] += 1
             continue
         counts[row] = 1
-        times.append(time)
+        ages.append(question.now - time)
         if liked and len(speaking) < VOICES:
             speaking.append(row)
     return Taste(
@@ -99,7 +101,7 @@ def _without_probes(view: ItemView, question: Question) -> Taste:
         had=np.array(list(counts), np.int64),
         left=view.rows_by_hash(question.left),
         counts=np.array(list(counts.values()), np.float32),
-        ages=question.now - np.array(times, np.float64),
+        ages=np.array(ages, np.float64),
         since=max(question.now - question.times[0], 0.0) if question.times else float("inf"),
         recent=np.array(speaking, np.int64),
         voices=_FADING[: len(speaking)],
@@ -137,14 +139,16 @@ def likeness(traits: Traits, mean: Floats, rows: Rows, probes: Matrix) -> Floats
     return alike
 
 
-def _sums(view: ItemView, taste: Taste) -> Matrix:
+@compiled
+def _sums(traits: Traits, mean: Floats, recent: Rows, voices: Floats, interests: Matrix) -> Matrix:
     """What probes are made of: the fading sum of the items, the last item, and each interest, centred; or nothing."""
-    space, interests = view.space, taste.question.interests
-    centred = interests - space.mean if interests.size else np.zeros((0, len(space.mean)), np.float32)
-    spoken = np.zeros((2, len(space.mean)), np.float32)
-    if _speak(view.columns.traits, space.mean, taste.recent, taste.voices, spoken):
-        return np.concatenate([spoken, centred])
-    return np.concatenate([centred[:1], centred[:1], centred]) if len(centred) else centred
+    sums = np.zeros((2 + len(interests), len(mean)), np.float32)
+    if len(interests):
+        sums[2:] = interests - mean
+    spoken = _speak(traits, mean, recent, voices, sums)
+    if not spoken and len(interests):
+        sums[:2] = sums[2]
+    return sums[: len(sums) if spoken or len(interests) else 0]
 
 
 @compiled

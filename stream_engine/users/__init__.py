@@ -3,7 +3,7 @@
 from stream_engine.users.codec import MAX_BYTES, VERSION, BadState, decode_state, encode_state, last_active, marks
 from stream_engine.users.history import Entry, context, entries, is_counted, item_hash, recent, seen_hashes
 from stream_engine.users.joining import merge, with_attributes
-from stream_engine.users.state import UserState, interest_vectors, is_new, next_offset, space_of
+from stream_engine.users.state import UserState, interest_vectors, interests_of, is_new, next_offset, space_of
 from stream_engine.users.updates import advance
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "encode_state",
     "entries",
     "interest_vectors",
+    "interests_of",
     "is_counted",
     "is_new",
     "item_hash",

@@ -14,6 +14,7 @@ from stream_engine.events import Source
 from stream_engine.users.state import UserState
 
 HASH = 4  # bytes
+U32 = np.dtype("<u4")  # times, and whatever stands for an item or a place
 
 # Stored as their place in this tuple: append, never reorder.
 EVENT_TYPES = (
@@ -75,13 +76,14 @@ def context(state: UserState, source: Source, window: int) -> list[Entry]:
 def is_counted(state: UserState, source: Source) -> bool:
     """Whether an applied interaction with an item is no duplicate: in the history, or older than all of that."""
     place = place_of(source)
-    places = np.frombuffer(state.places, "<u4").tolist()
-    return place in places or all((place - other) & 0xFFFFFFFF > 0x7FFFFFFF for other in places)
+    if _find(state.places, place.to_bytes(HASH, "little")) >= 0:
+        return True
+    return all((place - other) & 0xFFFFFFFF > 0x7FFFFFFF for other in np.frombuffer(state.places, U32).tolist())
 
 
 def seen_hashes(state: UserState) -> set[int]:
     """Hashes of the items acted on, whenever; to be held against `item_hash`."""
-    seen: set[int] = set(np.frombuffer(state.left, "<u4").tolist())
+    seen: set[int] = set(np.frombuffer(state.left, U32).tolist())
     seen.update(map(item_hash, state.items))
     return seen
 
@@ -119,9 +121,9 @@ def interleaved(state: UserState, other: UserState, limit: int, seen: int) -> Us
         state,
         items=tuple(entry.item_id for entry in rows),
         codes=bytes(map(_code, rows)),
-        times=np.array([entry.timestamp for entry in rows], "<u4").tobytes(),
-        places=np.array([entry.place for entry in rows], "<u4").tobytes(),
-        left=_with_hashes(state.left, np.frombuffer(other.left, "<u4").tolist(), seen),
+        times=np.array([entry.timestamp for entry in rows], U32).tobytes(),
+        places=np.array([entry.place for entry in rows], U32).tobytes(),
+        left=_with_hashes(state.left, np.frombuffer(other.left, U32).tolist(), seen),
     )
     return shortened(longer, limit, seen)
 
@@ -161,14 +163,15 @@ def _find(column: bytes, entry: bytes) -> int:
 
 
 def _entries(state: UserState, start: int, stop: int | None) -> list[Entry]:
+    codes = state.codes[start:stop]
     columns = (
         state.items[start:stop],
-        [EVENT_TYPES[code & ~AWAY] for code in state.codes[start:stop]],
-        np.frombuffer(state.times, "<u4")[start:stop].tolist(),
-        np.frombuffer(state.places, "<u4")[start:stop].tolist(),
-        [code < AWAY for code in state.codes[start:stop]],
+        [EVENT_TYPES[code & ~AWAY] for code in codes],
+        np.frombuffer(state.times, U32)[start:stop].tolist(),
+        np.frombuffer(state.places, U32)[start:stop].tolist(),
+        [code < AWAY for code in codes],
     )
-    return [Entry(*row) for row in zip(*columns, strict=True)][::-1]
+    return list(map(Entry._make, zip(*columns, strict=True)))[::-1]
 
 
 def _code(entry: Entry) -> int:

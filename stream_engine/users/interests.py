@@ -46,8 +46,8 @@ def capacity(dimensions: int, limit: int) -> int:
 
 
 def directions(interests: Sequence[Interest]) -> Matrix:
-    """Unit rows, shape (k, d)."""
-    return _units(_rows(interests))
+    """Unit rows, shape (k, d); (0, 0) when there are none."""
+    return _units(_rows(interests)) if interests else np.zeros((0, 0), np.float32)
 
 
 def decayed(interests: Sequence[Interest], factor: float) -> tuple[Interest, ...]:

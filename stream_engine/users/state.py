@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from stream_engine.events import Received, Source
 from stream_engine.users.interests import Interest, directions
 from stream_engine.vectors import Matrix
+
+_LENGTH = attrgetter("length")
 
 
 class UserState(msgspec.Struct, frozen=True, array_like=True):
@@ -51,10 +54,13 @@ def interest_vectors(state: UserState, space: int | None = None) -> tuple[Matrix
 
     With `space`, those of another encoder are none.
     """
-    if not state.interests or space not in (None, state.space):
-        return np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
-    ordered = sorted(state.interests, key=lambda interest: -interest.length)
+    ordered = interests_of(state, space)
     return directions(ordered), np.array([interest.length for interest in ordered], np.float32)
+
+
+def interests_of(state: UserState, space: int | None = None) -> list[Interest]:
+    """The interests, longest first; with `space`, those of another encoder are none."""
+    return sorted(state.interests, key=_LENGTH, reverse=True) if space in (None, state.space) else []
 
 
 def space_of(fingerprint: str) -> int:
