@@ -272,7 +272,7 @@ class Engine:
             before = context(step.after, source, settings.window)
             updates += updates_of(
                 interaction.item_id or "",
-                list(dict.fromkeys(entry.item_id for entry in before)),
+                list(dict.fromkeys(before)),
                 source=source,
                 timestamp=interaction.timestamp,
                 weight=1.0,

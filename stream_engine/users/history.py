@@ -63,14 +63,16 @@ def recent(state: UserState, limit: int = 50) -> list[Entry]:
     return kept[:limit]
 
 
-def context(state: UserState, source: Source, window: int) -> list[Entry]:
-    """Which of the `window` entries before the interaction read from `source` were positive, most recent first.
+def context(state: UserState, source: Source, window: int) -> list[str]:
+    """The items of those of the `window` entries before the one read from `source` that were positive, last first.
 
     Asked after the interaction is applied, the answer stays the same, also when it is delivered again, for as long
     as the whole window before it is remembered. Nothing if the interaction is not in the history.
     """
-    place = _find(state.places, place_of(source).to_bytes(HASH, "little")) // HASH
-    return [entry for entry in _entries(state, max(place - window, 0), max(place, 0)) if entry.positive]
+    place = max(_find(state.places, place_of(source).to_bytes(HASH, "little")) // HASH, 0)
+    start = max(place - window, 0)
+    before = zip(state.items[start:place], state.codes[start:place], strict=True)
+    return [item_id for item_id, code in before if code < AWAY][::-1]
 
 
 def is_counted(state: UserState, source: Source) -> bool:

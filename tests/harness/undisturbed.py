@@ -106,7 +106,7 @@ def said(state: UserState, received: Received, settings: StatisticsSettings) -> 
     before = context(state, received.source, settings.window)
     return updates_of(
         received.interaction.item_id or "",
-        list(dict.fromkeys(entry.item_id for entry in before)),
+        list(dict.fromkeys(before)),
         source=received.source,
         timestamp=received.interaction.timestamp,
         weight=1.0,
