@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -16,7 +15,7 @@ import qdrant_edge as edge
 
 from stream_engine.errors import Unavailable
 from stream_engine.index import shards
-from stream_engine.index.building import BUILDING, Build
+from stream_engine.index.building import Build
 from stream_engine.index.found import found
 from stream_engine.index.protocol import Match, Point, Query, checked
 from stream_engine.index.shards import guarded
@@ -50,7 +49,7 @@ class EdgeIndex:
         self._broken = False
         self._points: dict[str, int] = {}  # by item id
         self._names: list[str] = []  # the item of each point, nothing where it was deleted
-        self._digests: dict[int, int] = {}  # of what each point holds
+        self._digests: dict[str, int] = {}  # of what is stored, by item id
         self._unflushed = 0
         self._unbuilt = 0
         self._since: dict[int, edge.Point | None] | None = None  # what was written since a build took its copy
@@ -67,7 +66,7 @@ class EdgeIndex:
             items = {point: payload["item_id"] for point, payload in payloads.items()}
             self._points = {item_id: point for point, item_id in items.items()}
             self._names = [items.get(point, "") for point in range(max(items, default=-1) + 1)]
-            self._digests = {point: payload.get("digest", 0) for point, payload in payloads.items()}
+            self._digests = {payload["item_id"]: payload.get("digest", 0) for payload in payloads.values()}
             self._unflushed, self._unbuilt = 0, unbuilt
             self._shard, self._broken, self._since = shard, False, None
 
@@ -77,24 +76,23 @@ class EdgeIndex:
             checked(point.vector, self._dimensions)
         unique = {point.item_id: (point, _digest(point)) for point in points}
         async with self._writing:
-            fresh = iter([each for each in unique.values() if not self._holds(*each)])
+            fresh = iter([each for each in unique.values() if self._digests.get(each[0].item_id) != each[1]])
             while batch := list(islice(fresh, UPDATE_BATCH)):
                 shards.require_room(self._directory)
-                changes = dict(self._stored(*each) for each in batch)
-                await self._write(changes)
-                self._digests |= {number: digest for number, (_, digest) in zip(changes, batch, strict=True)}
+                await self._write(dict(self._stored(*each) for each in batch))
+                self._digests |= {point.item_id: digest for point, digest in batch}
                 self._unbuilt += len(batch)
 
     async def delete(self, item_ids: Sequence[str]) -> None:
         """Remove; unknown ids are ignored."""
         async with self._writing:
             shards.require_room(self._directory)
-            known = [point for item_id in item_ids if (point := self._points.pop(item_id, None)) is not None]
+            known = {each: point for each in item_ids if (point := self._points.pop(each, None)) is not None}
             if known:
-                await self._write(dict.fromkeys(known))
-                for point in known:
+                await self._write(dict.fromkeys(known.values()))
+                for item_id, point in known.items():
                     self._names[point] = ""
-                    del self._digests[point]
+                    self._digests.pop(item_id, None)
 
     async def search(self, queries: Sequence[Query]) -> Sequence[Sequence[Match]]:
         """One list a query, best first, ties by item id."""
@@ -133,7 +131,8 @@ class EdgeIndex:
         except Unavailable as failure:
             log.warning("no graph", extra={"reason": failure.reason})
             self._unbuilt, self._since = 0, None  # until as much is written again
-            await asyncio.to_thread(shutil.rmtree, self._folder.with_name(BUILDING), ignore_errors=True)
+            with suppress(Unavailable):
+                await asyncio.to_thread(guarded, shards.keep_only, self._directory, self._folder)
 
     async def close(self) -> None:
         """Write everything to disk and release the directory; idempotent."""
@@ -185,10 +184,6 @@ class EdgeIndex:
             with suppress(Unavailable):
                 guarded(edge.EdgeShard.close, shard)
             raise
-
-    def _holds(self, point: Point, digest: int) -> bool:
-        number = self._points.get(point.item_id)
-        return number is not None and self._digests[number] == digest
 
     def _stored(self, point: Point, digest: int) -> tuple[int, edge.Point]:
         number = self._points.get(point.item_id)

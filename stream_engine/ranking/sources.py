@@ -53,7 +53,9 @@ def newest(view: ItemView, taste: Taste, _: Rows) -> Rows:
     """Of what the catalogue took up last the most to the user's taste, and what was clicked for the first time last."""
     columns, young = view.columns, view.newest.rows()[:YOUNG]
     young = young[columns.first_seen[young] > taste.question.now - YOUTH]
-    return _newest(columns.traits, view.space.mean, taste.probes[:1], young, view.emerging.rows())
+    if len(taste.probes):
+        young = _nearest_first(columns.traits, view.space.mean, taste.probes[:1], young)
+    return _in_turn([young, view.emerging.rows()], BUDGETS["newest"])
 
 
 LISTING: Mapping[str, Listing] = {
@@ -76,7 +78,6 @@ BUDGETS: Mapping[str, int] = {
     "newest": 30,
     "again": 60,
 }  # by strength, or by source where rows are listed; what is not here is only a feature
-_NEWEST = BUDGETS["newest"]
 
 
 def _in_turn(lists: Sequence[Rows], count: int) -> NDArray[np.int64]:
@@ -89,14 +90,6 @@ def _in_turn(lists: Sequence[Rows], count: int) -> NDArray[np.int64]:
 
 
 @compiled
-def _newest(
-    traits: Traits, mean: Vector, probes: Matrix, young: NDArray[np.int64], emerging: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The young ones, those most like the probe first if there is one, in turn with the emerging ones."""
-    if len(probes):
-        young = young[np.argsort(-likeness(traits, mean, young, probes)[:, 0], kind="mergesort")]  # which is stable
-    each = -(-_NEWEST // 2)
-    padded = np.full((each, 2), -1)
-    padded[: len(young[:each]), 0] = young[:each]
-    padded[: len(emerging[:each]), 1] = emerging[:each]
-    return padded.ravel()
+def _nearest_first(traits: Traits, mean: Vector, probes: Matrix, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows, those most like the first probe first."""
+    return rows[np.argsort(-likeness(traits, mean, rows, probes)[:, 0], kind="mergesort")]  # which is stable

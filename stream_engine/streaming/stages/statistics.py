@@ -43,7 +43,7 @@ class Statistics:
                 place = (update.item_id.encode(), record.partition)
                 if place not in tallies:
                     known = self._known(place)
-                    if known is None and not update.weight:  # a pair begins nothing: the item may be forgotten
+                    if known is None and update.weight <= 0:  # a pair begins nothing: the item may be forgotten
                         continue
                     tallies[place] = Tally(known or beginning(update))
                 tallies[place].add(update, self.settings)
