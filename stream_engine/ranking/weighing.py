@@ -77,7 +77,8 @@ def _slot(row: int, pool: Pool) -> int:
         pool.used[0] += 1
         pool.place[row] = slot
         pool.rows[slot] = row
-        pool.strengths[slot] = 0.0
+        for kind in range(pool.strengths.shape[1]):  # a whole row at once takes numba a quarter of a microsecond
+            pool.strengths[slot, kind] = 0.0
     return slot
 
 
