@@ -94,8 +94,9 @@ def add_agents(app: ChunkApp, guards: Mapping[str, Guard]) -> None:
 def _agent(app: ChunkApp, guard: Guard) -> Callable[[Any], Awaitable[None]]:
     async def agent(stream: Any) -> None:
         async for event in stream.noack().events():
-            if not await guard.run(event.value):
-                await app.consumer.rewind(event.value)
+            for chunk in event.value:
+                if not await guard.run(chunk):
+                    await app.consumer.rewind(chunk)
 
     return agent
 

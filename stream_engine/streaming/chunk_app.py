@@ -57,10 +57,10 @@ class ChunkApp(faust.App):
             ours = {tp.partition for tp in self.tables.recovery.active_highwaters if tp.topic == changelog}
             self._states(changelog).keep(ours)
 
-    def note_written(self, topic: str, partition: int, offset: int) -> None:
-        """A record of ours is on a changelog: who knows all before it need not read it after a rebalance."""
+    def note_written(self, topic: str, partition: int, offset: int, count: int = 1) -> None:
+        """Records of ours are on a topic: of a changelog, who knows all before them need not read them again."""
         if self.tables.recovery.active_offsets.get(TP(topic, partition)) is not None:
-            self._states(topic).note_written(partition, offset)
+            self._states(topic).note_written(partition, offset, count)
 
     def ends_of(self, changelog: str) -> dict[int, int]:
         """Where it ended when last asked, by partition, as far as it is ours."""

@@ -1,4 +1,4 @@
-"""What travels through Faust as one message: the records one fetch brought for one partition."""
+"""What travels through Faust, those of a topic in one message: the records a fetch brought for one partition."""
 
 from __future__ import annotations
 

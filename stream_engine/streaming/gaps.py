@@ -38,7 +38,7 @@ class Gaps:
             self.open.append(Gap(partition, expected, end))
             self._next[partition] = end
 
-    def note_written(self, partition: int, offset: int) -> None:
-        """A record of ours is at this offset."""
+    def note_written(self, partition: int, offset: int, count: int = 1) -> None:
+        """So many records of ours are there from this offset on."""
         self.note_end(partition, offset)
-        self._next[partition] = max(self._next.get(partition, 0), offset + 1)
+        self._next[partition] = max(self._next.get(partition, 0), offset + count)

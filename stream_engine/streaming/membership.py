@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
@@ -23,7 +24,7 @@ class MemberThread(AIOKafkaConsumerThread):
         await super().on_start()
         fetcher = self._consumer._fetcher  # noqa: SLF001
         ask, pacing = fetcher._get_actions_per_node, Pacing(self.app.patient, PATIENCE, time.monotonic)  # noqa: SLF001
-        fetcher._get_actions_per_node = lambda assignment: pacing.paced(ask(assignment))  # noqa: SLF001
+        fetcher._get_actions_per_node = partial(pacing.actions, ask)  # noqa: SLF001
         if self.app.conf.consumer_group_instance_id:
             coordinator = self._consumer._coordinator  # noqa: SLF001
             coordinator.reset_generation = self._instead_of(coordinator.reset_generation, coordinator)

@@ -10,6 +10,8 @@ from typing import Any
 from aiokafka.protocol.fetch import FetchRequest
 
 Actions = tuple[list[tuple[int, FetchRequest]], Any, Any, Any, Any]
+Ask = Callable[[Any], Actions]
+"""What aiokafka's fetcher would do next, by the assignment it is asked about."""
 
 
 class Pacing:
@@ -17,7 +19,8 @@ class Pacing:
 
     aiokafka names every partition in a request and again in the answer, most of which is empty: with 40 partitions and
     60 clicks a second a third less CPU was measured in the consumer's thread. And what comes of a click, fetched as it
-    comes, is handled in crumbs.
+    comes, is handled in crumbs. Nor does it look at the partitions that can wait before they are due: that took a third
+    of the thread at 700 clicks a second.
     """
 
     def __init__(self, patient: AbstractSet[str], every: float, clock: Callable[[], float]) -> None:
@@ -26,10 +29,19 @@ class Pacing:
         self._clock = clock
         self._all_asked: set[int] = set()  # nodes whose last fetch was of everything
         self._all_heard: dict[int, float] = {}  # when the last such fetch of a node had ended
+        self._all_looked_at = -math.inf  # when the fetcher was last asked about every partition
+        self._urgent = _Urgent(None, frozenset())
 
-    def paced(self, actions: Actions) -> Actions:
-        """What aiokafka's fetcher is about to do next, with less to fetch."""
-        requests, *others = actions
+    def actions(self, ask: Ask, assignment: Any) -> Actions:
+        """What aiokafka's fetcher is to do next, with less to fetch."""
+        if self._urgent.whole is not assignment:
+            self._urgent = _Urgent(assignment, self._patient)
+        now = self._clock()
+        if self._urgent.tps and not self._all_asked and now - self._all_looked_at < self._every:
+            requests, *others = ask(self._urgent)
+        else:
+            requests, *others = ask(assignment)
+            self._all_looked_at = now
         return ([(node, self._less(node, request)) for node, request in requests], *others)
 
     def _less(self, node: int, request: FetchRequest) -> FetchRequest:
@@ -52,3 +64,15 @@ class Pacing:
             urgent,
             rack_id=request._rack_id,  # noqa: SLF001
         )
+
+
+class _Urgent:
+    """The part of an assignment that cannot wait, as the fetcher looks at it."""
+
+    def __init__(self, whole: Any, patient: AbstractSet[str]) -> None:
+        self.whole = whole
+        self.tps = frozenset(tp for tp in (whole.tps if whole else ()) if tp.topic not in patient)
+
+    def state_value(self, tp: Any) -> Any:
+        """What aiokafka knows of this partition."""
+        return self.whole.state_value(tp)

@@ -79,7 +79,7 @@ class KafkaPublisher:
         self._largest = settings.max_record_bytes + DEAD_LETTER_SLACK
         self._producer = self._make()
         self._renewing = asyncio.Lock()
-        self.on_written: Callable[[str, int, int], None] = lambda *_: None  # told topic, partition and offset
+        self.on_written: Callable[[str, int, int, int], None] = lambda *_: None  # topic, partition, offset, how many
 
     def _make(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
@@ -106,9 +106,11 @@ class KafkaPublisher:
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Send all, a batch for each partition, then wait for all."""
-        producer, failure, sent = self._producer, _too_large(records, self._largest), []
+        fitting = [record for record in records if _size(record) <= self._largest]
+        producer, sent = self._producer, []
+        failure = None if len(fitting) == len(records) else _too_large(records, self._largest)
         try:
-            places = await _by_place(producer, [record for record in records if _size(record) <= self._largest])
+            places = await _by_place(producer, fitting)
             for (topic, partition), group in places.items():
                 for batch in _batches(producer, group):
                     sending = await producer.send_batch(batch, topic, partition=partition)
@@ -120,8 +122,7 @@ class KafkaPublisher:
             if isinstance(result, BaseException):
                 failure = failure or result
                 continue
-            for offset in range(result.offset, result.offset + count):
-                self.on_written(result.topic, result.partition, offset)
+            self.on_written(result.topic, result.partition, result.offset, count)
         if failure is not None:
             await self._failed(producer, failure)
 
@@ -175,10 +176,9 @@ def _append(batch: BatchBuilder, record: Outgoing) -> bool:
     return batch.append(key=record.key, value=record.value, timestamp=timestamp, headers=headers) is not None
 
 
-def _too_large(records: Iterable[Outgoing], limit: int) -> KafkaError | None:
-    """What to say of records too large for any request, if there are any."""
-    largest = max(map(_size, records), default=0)
-    return MessageSizeTooLargeError(f"a record of {largest} bytes, {limit} at most") if largest > limit else None
+def _too_large(records: Iterable[Outgoing], limit: int) -> KafkaError:
+    """What to say where there are records too large for any request."""
+    return MessageSizeTooLargeError(f"a record of {max(map(_size, records))} bytes, {limit} at most")
 
 
 def _size(record: Outgoing) -> int:

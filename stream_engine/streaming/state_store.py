@@ -99,12 +99,12 @@ class StateStore:
         held = self._of(partition)
         held.applied = max(held.applied, token.end - 1)
 
-    def note_written(self, partition: int, offset: int) -> None:
-        """A record of ours is on the changelog."""
-        self.gaps.note_written(partition, offset)
+    def note_written(self, partition: int, offset: int, count: int = 1) -> None:
+        """So many records of ours are on the changelog from this offset on."""
+        self.gaps.note_written(partition, offset, count)
         held = self._held.get(partition)
         if held is not None and held.applied == offset - 1:
-            held.applied = offset
+            held.applied = offset + count - 1
 
     def applied(self, partition: int) -> int | None:
         """The last record of its changelog that need not be read; None if all must be."""

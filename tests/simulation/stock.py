@@ -92,7 +92,7 @@ class StockConsumer(SimulatedConsumer):
         span = Span((tp.topic, tp.partition), self._spans, 0, record.offset, record.offset + 1)
         self._spans += 1
         self.positions.messages[span] = message
-        message.value = Chunk(span, (record,))
+        message.value = [Chunk(span, (record,))]
         return message
 
 

@@ -138,8 +138,9 @@ class Worker:
 
     async def _agent(self) -> None:
         async for message in self._app.events():
-            if not await self._guard.run(message.value):
-                await self._consumer.rewind(message.value)
+            for chunk in message.value:
+                if not await self._guard.run(chunk):
+                    await self._consumer.rewind(chunk)
 
     async def _finish(self) -> None:
         await self._guard.finish()

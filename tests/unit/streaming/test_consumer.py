@@ -21,6 +21,7 @@ from stream_engine.streaming.consumer import ChunkConsumer
 from stream_engine.streaming.owners import OWNER, Token, encode_token, token_of
 
 P, Q, OTHER = TP("clicks", 0), TP("clicks", 1), TP("stream-engine-users-state-changelog", 0)
+ITEMS = TP("items", 0)
 NOBODYS = TP("stream-engine-users-state-changelog", 1)
 
 
@@ -39,8 +40,8 @@ class Fetching(ChunkConsumer):
         self.batches = batches
         self.sought: list[dict[TP, int]] = []
         self.polls: list[asyncio.Event] = []  # those after the first wait
-        self._set_active_tps({P, Q, OTHER})
-        self.positions.start({tuple(tp): 0 for tp in (P, Q)})
+        self._set_active_tps({P, Q, ITEMS, OTHER})
+        self.positions.start({tuple(tp): 0 for tp in (P, Q, ITEMS)})
         self.positions.open(self.positions.epoch)
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109
@@ -50,7 +51,7 @@ class Fetching(ChunkConsumer):
         return dict(self.batches), self._active_partitions
 
     def assignment(self) -> set[TP]:
-        return {P, Q, OTHER}
+        return {P, Q, ITEMS, OTHER}
 
     async def seek_wait(self, partitions: dict[TP, int]) -> None:
         self.sought.append(dict(partitions))
@@ -78,6 +79,11 @@ async def consumer(app: ChunkApp) -> AsyncIterator[Fetching]:
     made._thread.thread_loop.close()
 
 
+async def handed_over(consumer: Fetching) -> list[Chunk]:
+    """All chunks of the next poll."""
+    return [chunk async for _, message in consumer.getmany(1.0) for chunk in message.value]
+
+
 def records(tp: TP, *offsets: int) -> list[FakeRecord]:
     return [record(offset, b"", topic=tp.topic, partition=tp.partition) for offset in offsets]
 
@@ -89,10 +95,9 @@ async def test_our_topics_come_in_chunks_of_a_changelog_how_far_it_is_applied(
     app.tables.recovery.add_active(app.tables._changelogs[OTHER.topic], OTHER)
     consumer.prepare({P: records(P, 0, 1, 4), OTHER: records(OTHER, 0, 1), NOBODYS: records(NOBODYS, 0)})
     fetched = [(tp, message) async for tp, message in consumer.getmany(1.0)]
-    got = [(tp, message.value) for tp, message in fetched]
-    assert [tp for tp, _ in got] == [OTHER, P, P]
+    assert [tp for tp, _ in fetched] == [OTHER, P]
     assert fetched[0][1].offset == app.tables.recovery.active_offsets[OTHER] == 1
-    chunks = [value for _, value in got if isinstance(value, Chunk)]
+    chunks = fetched[1][1].value
     assert [[each.offset for each in chunk.records] for chunk in chunks] == [[0, 1], [4]]
     assert [(chunk.span.after, chunk.span.end) for chunk in chunks] == [(0, 2), (2, 5)]
     assert consumer.sought == []
@@ -118,7 +123,7 @@ async def test_what_comes_once_more_before_what_is_next_is_not_handed_over_again
     got = []
     for offsets in fetched:
         consumer.batches = {P: records(P, *offsets)}
-        chunks = [message.value async for _, message in consumer.getmany(1.0)]
+        chunks = await handed_over(consumer)
         got.append([each.offset for chunk in chunks for each in chunk.records])
         await asyncio.sleep(0)
         consumer.polls[-1].set()
@@ -130,7 +135,7 @@ async def test_a_partition_that_is_rewound_between_two_chunks_is_sought_and_the_
     consumer: Fetching,
 ) -> None:
     consumer.prepare({P: records(P, 0, 1, 2, 3)})
-    first, second = [message.value async for _, message in consumer.getmany(1.0)]
+    first, second = await handed_over(consumer)
     await consumer.rewind(first)
     assert consumer.sought == [{P: 0}]
     assert consumer.positions.may_fetch(tuple(P))
@@ -145,10 +150,19 @@ async def test_what_comes_next_is_waited_for_while_chunks_are_delivered(consumer
         assert len(consumer.polls) == 2
     consumer.batches = {P: records(P, 2, 3)}
     consumer.polls[1].set()
-    (chunk,) = [message.value async for _, message in consumer.getmany(1.0)]
+    (chunk,) = await handed_over(consumer)
     assert (chunk.span.after, chunk.span.end) == (2, 4)
     await asyncio.sleep(0)
     assert len(consumer.polls) == 3
+
+
+async def test_what_a_poll_brought_of_a_topic_is_one_message(consumer: Fetching) -> None:
+    consumer.prepare({P: records(P, 0, 1, 2), ITEMS: records(ITEMS, 0), Q: records(Q, 0)})
+    messages = [(tp, message.value) async for tp, message in consumer.getmany(1.0)]
+    assert [(tp, [TP(*chunk.span.partition) for chunk in chunks]) for tp, chunks in messages] == [
+        (P, [P, P, Q]),
+        (ITEMS, [ITEMS]),
+    ]
 
 
 async def test_what_a_poll_brought_is_handed_on_in_order_until_the_flow_is_suspended(consumer: Fetching) -> None:
@@ -157,7 +171,7 @@ async def test_what_a_poll_brought_is_handed_on_in_order_until_the_flow_is_suspe
 
     async def callback(message: Any) -> None:
         handed_on.append(message.tp)
-        if len(handed_on) == 3:
+        if len(handed_on) == 2:
             full.set()
             try:
                 await asyncio.Event().wait()
@@ -165,12 +179,12 @@ async def test_what_a_poll_brought_is_handed_on_in_order_until_the_flow_is_suspe
                 ended.set()
 
     consumer.callback = callback
-    consumer.prepare({P: records(P, 0, 1, 2), Q: records(Q, 0)})
+    consumer.prepare({P: records(P, 0, 1, 2), Q: records(Q, 0), ITEMS: records(ITEMS, 0)})
     draining = asyncio.create_task(consumer._drain_messages(consumer))
     await full.wait()
     consumer.suspend_flow.set()
     await ended.wait()
-    assert handed_on == [P, P, Q]
+    assert handed_on == [P, ITEMS]
     assert not draining.done()
     draining.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -179,7 +193,7 @@ async def test_what_a_poll_brought_is_handed_on_in_order_until_the_flow_is_suspe
 
 async def test_what_was_waited_for_in_an_epoch_that_is_over_is_sought_again(consumer: Fetching) -> None:
     consumer.prepare({P: records(P, 0, 1)})
-    (chunk,) = [message.value async for _, message in consumer.getmany(1.0)]
+    (chunk,) = await handed_over(consumer)
     await asyncio.sleep(0)
     await consumer.rewind(chunk)
     consumer.polls[1].set()
@@ -206,7 +220,7 @@ async def test_nothing_is_sought_while_a_rebalance_is_under_way(consumer: Fetchi
 
 async def test_what_is_committed_is_what_is_finished(consumer: Fetching) -> None:
     consumer.prepare({P: records(P, 0, 1, 2)})
-    spans = [message.value.span async for _, message in consumer.getmany(1.0)]
+    spans = [chunk.span for chunk in await handed_over(consumer)]
     assert list(consumer._filter_tps_with_pending_acks()) == []
     assert consumer.positions.accept(spans[0])
     assert consumer.positions.done(spans[0])
@@ -224,7 +238,7 @@ async def test_what_the_broker_refused_is_committed_again(consumer: Fetching, mo
 
     monkeypatch.setattr(consumer._thread, "commit", commit)
     consumer.prepare({P: [record(0, "a")]})
-    chunks = [message.value async for _, message in consumer.getmany(1.0)]
+    chunks = await handed_over(consumer)
     assert all(consumer.positions.accept(chunk.span) and consumer.positions.done(chunk.span) for chunk in chunks)
     for _ in range(3):
         await consumer.force_commit()
