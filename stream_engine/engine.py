@@ -27,8 +27,7 @@ from stream_engine.vectors import Vector
 NOWHERE = Source("", -1, -1)
 
 
-@dataclass(frozen=True, slots=True)
-class UserOutcome:
+class UserOutcome(NamedTuple):
     """A user after a chunk: the new state, and the list that reflects it."""
 
     user_id: str

@@ -32,8 +32,7 @@ class Point:
     categories: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """The `limit` available items nearest to `vector`, of any of `categories` (none given: all)."""
 
     vector: Vector

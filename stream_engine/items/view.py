@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_engine.items.bounded import BestFew
+from stream_engine.items.bounded import BestFew, BestInTurn
 from stream_engine.items.columns import blank
 from stream_engine.items.hashes import HashIndex
 from stream_engine.items.neighbours import Neighbours
@@ -55,6 +55,7 @@ class ItemView:
         self.half_lives = np.array(settings.half_lives, np.float32)  # seconds
         self.space = plain(dimensions)
         self.trending = [BestFew(_POOL) for _ in settings.half_lives]
+        self.popular = BestInTurn(self.trending)
         self.shelves: dict[str, BestFew] = {}  # the popular of a category
         self.category_sizes: Counter[str] = Counter()
         self.newest = BestFew(_POOL)  # by when they were taken up

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -31,14 +30,13 @@ _PARTS = tuple(BUDGETS)
 _BIT: Mapping[str, int] = {name: 1 << place for place, name in enumerate(_PARTS)}
 _WEIGHED = np.array([[BUDGETS.get(name, 0), _BIT.get(name, 0)] for name in STRENGTHS], np.int32)
 TRENDING = _BIT["trending"] | _BIT["trending_in_category"]
-_FIRST = ("catalogue", *_PARTS)
+_FIRST = ["catalogue", *(_PARTS[(bits & -bits).bit_length() - 1] for bits in range(1, 1 << len(_PARTS)))]  # by bits
 _TOPPED_UP = 400
 _NONE = np.zeros(0, np.int64)
 NEWS, OLD_NEWS = 1.05, 1.25  # growth of a recent and of an older item's pairs that is worth settling
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(NamedTuple):
     """Rows once each, which parts have each among their best (bits), how strong they find it, what was removed."""
 
     taste: Taste
@@ -54,8 +52,7 @@ class Candidates:
 
     def origins(self, positions: NDArray[np.int64]) -> list[str]:
         """For each candidate the first part that has it among its best."""
-        # the lowest set bit of b is b & -b
-        return [_FIRST[(bits & -bits).bit_length()] for bits in self.parts[positions].tolist()]
+        return [_FIRST[bits] for bits in self.parts[positions].tolist()]
 
 
 class Listed(NamedTuple):

@@ -5,13 +5,14 @@ A part either weighs its rows (weighing.py), or lists them best first (here).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
-from stream_engine.items.columns import Traits
+from stream_engine.items.bounded import in_turn
+from stream_engine.items.columns import Times, Traits
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.taste import Taste, likeness
 from stream_engine.ranking.weighing import LATELY, WEIGHING
@@ -35,7 +36,7 @@ def interests(_: ItemView, __: Taste, matches: Rows) -> Rows:
 
 def trending(view: ItemView, _: Taste, __: Rows) -> Rows:
     """The most popular of each span of time."""
-    return _in_turn([best.rows() for best in view.trending], BUDGETS["trending"])
+    return view.popular.rows(BUDGETS["trending"])
 
 
 def trending_in_category(view: ItemView, taste: Taste, _: Rows) -> Rows:
@@ -46,16 +47,15 @@ def trending_in_category(view: ItemView, taste: Taste, _: Rows) -> Rows:
             weights[name] = weights.get(name, 0.0) + voice / view.category_sizes[name] ** 0.5
     best = sorted(weights, key=lambda name: (-weights[name], name))[:CATEGORIES]
     shelves = [view.shelves[name].rows() for name in best if name in view.shelves]
-    return _in_turn(shelves, BUDGETS["trending_in_category"])
+    return in_turn(shelves, BUDGETS["trending_in_category"])
 
 
 def newest(view: ItemView, taste: Taste, _: Rows) -> Rows:
     """Of what the catalogue took up last the most to the user's taste, and what was clicked for the first time last."""
     columns, young = view.columns, view.newest.rows()[:YOUNG]
-    young = young[columns.first_seen[young] > taste.question.now - YOUTH]
-    if len(taste.probes):
-        young = _nearest_first(columns.traits, view.space.mean, taste.probes[:1], young)
-    return _in_turn([young, view.emerging.rows()], BUDGETS["newest"])
+    since = taste.question.now - YOUTH
+    fresh = _fresh(columns.traits, columns.first_seen, view.space.mean, taste.probes[:1], young, since)
+    return in_turn([fresh, view.emerging.rows()], BUDGETS["newest"])
 
 
 LISTING: Mapping[str, Listing] = {
@@ -80,16 +80,13 @@ BUDGETS: Mapping[str, int] = {
 }  # by strength, or by source where rows are listed; what is not here is only a feature
 
 
-def _in_turn(lists: Sequence[Rows], count: int) -> NDArray[np.int64]:
-    """The best of each list in turn, `count` or so in all."""
-    each = -(-count // max(len(lists), 1))
-    padded = np.full((each, max(len(lists), 1)), -1, np.int64)
-    for column, rows in enumerate(lists):
-        padded[: len(rows[:each]), column] = rows[:each]
-    return padded.ravel()
-
-
 @compiled
-def _nearest_first(traits: Traits, mean: Vector, probes: Matrix, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows, those most like the first probe first."""
-    return rows[np.argsort(-likeness(traits, mean, rows, probes)[:, 0], kind="mergesort")]  # which is stable
+def _fresh(
+    traits: Traits, first_seen: Times, mean: Vector, probes: Matrix, rows: NDArray[np.int64], since: float
+) -> NDArray[np.int64]:
+    """Those taken up since then, the ones most like the first probe first."""
+    fresh = rows[first_seen[rows] > since]
+    if len(probes):
+        alike = likeness(traits, mean, fresh, probes)[:, 0]
+        fresh = fresh[np.argsort(-alike, kind="mergesort")]  # which is stable
+    return fresh
