@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stream_engine.compiled import compiled
 from stream_engine.vectors import Vector
 
 SCORE_DIGITS = 6  # float32 sums in another order differ beyond this; scores equal to here are ties
@@ -87,12 +88,18 @@ def levelled(scores: ArrayLike) -> tuple[NDArray[np.float64], bool]:
     Scores less than a last digit apart are equal, and count as the best of them: rounding each by itself would part
     two that lie on either side of where rounding turns.
     """
-    exact = np.asarray(scores, dtype=np.float64)
-    equal = exact[:-1] - exact[1:] <= 10.0**-SCORE_DIGITS
-    if not equal.any():
-        return exact.round(SCORE_DIGITS), False
-    first = np.concatenate([[True], ~equal])
-    return exact[first].round(SCORE_DIGITS)[first.cumsum() - 1], True
+    return _levelled(np.array(scores, dtype=np.float64))
+
+
+@compiled
+def _levelled(exact: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+    told, tied, units = np.empty_like(exact), False, 10.0**SCORE_DIGITS
+    for at in range(len(exact)):
+        if at > 0 and exact[at - 1] - exact[at] <= 1 / units:
+            told[at], tied = told[at - 1], True
+        else:
+            told[at] = np.rint(exact[at] * units) / units
+    return told, tied
 
 
 _match: Callable[[tuple[str, float]], Match] = partial(tuple.__new__, Match)  # a third of the time of `Match(..)`

@@ -68,9 +68,8 @@ class Neighbours:
         )
         said = chain(stats.together, followers.values(), stats.lately, stats.after)
         weights = np.minimum(np.fromiter(said, np.float32, 2 * count + len(rows)), _MOST)
-        order, followed = np.argsort(-weights[:count]), np.argsort(-weights[count : len(rows)])
         weights[len(rows) : len(rows) + count] *= decay(stats.updated - stats.landmark, self._settings.lately)
-        _fill(columns.pairs, row, rows, weights.astype(np.float16).view(np.uint16), order, followed)
+        _fill(columns.pairs, row, rows, weights, weights.astype(np.float16).view(np.uint16), count)
 
 
 @compiled
@@ -78,18 +77,23 @@ def _fill(
     pairs: Pairs,
     row: int,
     rows: NDArray[np.int32],
-    weights: NDArray[np.uint16],
-    order: NDArray[np.intp],
-    followed: NDArray[np.intp],
+    weights: NDArray[np.float32],
+    halves: NDArray[np.uint16],
+    count: int,
 ) -> None:
-    """Write a row's neighbours and followers in these orders, as many as there is room for, without unknown items."""
-    count, place = len(order), 0
+    """Write a row's `count` neighbours and its followers, as many as there is room for, without unknown items.
+
+    The heaviest first; the weights are those of all rows, then, lately and after, of the neighbours.
+    """
+    order = np.argsort(-weights[:count], kind="mergesort")  # which is stable
+    followed = np.argsort(-weights[count : len(rows)], kind="mergesort")
+    place = 0
     neighbours, followers = pairs.neighbours[row], pairs.followers[row]
-    lately, after = weights[len(rows) :], weights[len(rows) + count :]
+    lately, after = halves[len(rows) :], halves[len(rows) + count :]
     for at in order:
         if rows[at] >= 0 and place < len(neighbours):
             neighbours[place] = rows[at]
-            pairs.together[row, place] = weights[at]
+            pairs.together[row, place] = halves[at]
             pairs.lately[row, place] = lately[at]
             pairs.after[row, place] = after[at]
             place += 1
@@ -98,6 +102,6 @@ def _fill(
     for at in followed:
         if rows[count + at] >= 0 and place < len(followers):
             followers[place] = rows[count + at]
-            pairs.follows[row, place] = weights[count + at]
+            pairs.follows[row, place] = halves[count + at]
             place += 1
     followers[place:] = -1

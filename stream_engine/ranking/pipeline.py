@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stream_engine.compiled import compiled
 from stream_engine.errors import BadConfiguration
 from stream_engine.events import RecommendedItem
 from stream_engine.index.protocol import Match, Query
@@ -24,6 +25,7 @@ from stream_engine.ranking.reasons import reasons
 from stream_engine.ranking.sources import SOURCES
 from stream_engine.ranking.taste import Taste
 from stream_engine.settings import RankingSettings
+from stream_engine.vectors import Matrix
 
 _NONE = np.zeros(0, np.int64)
 
@@ -67,7 +69,7 @@ class Pipeline:
             probes = np.concatenate([taste.probes[1:2], probes])
         queries = [
             Query(probe, self._settings.candidates, question.categories, tuple(question.exclude))
-            for probe in probes / np.sqrt(np.einsum("ij,ij->i", probes, probes))[:, None]
+            for probe in _at_length_one(probes)
         ]
         return Lookup(queries, about)
 
@@ -117,6 +119,18 @@ class Pipeline:
         rows = self._view.trending[min(1, len(self._view.trending) - 1)].rows()[: 4 * TOP]
         keep, _ = allowed(self._view, taste, rows, self._ranker.habits)
         return rows[keep]
+
+
+@compiled
+def _at_length_one(rows: Matrix) -> Matrix:
+    """The rows, none of them zero, at length 1."""
+    scaled = np.empty_like(rows)
+    for at in range(len(rows)):
+        square = np.float32(0.0)
+        for component in range(rows.shape[1]):
+            square += rows[at, component] * rows[at, component]
+        scaled[at] = rows[at] / np.sqrt(square)
+    return scaled
 
 
 def _in_turn(lists: Sequence[Rows]) -> Rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stream_engine.events import Interaction, Received, Source
-from stream_engine.index.protocol import Match
+from stream_engine.index.protocol import ranked
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.statistics import observe
 from stream_engine.items.updates import updates_of
@@ -32,6 +32,6 @@ def warm_up() -> None:
         state = advance(state, click, vector, UserSettings(interests=2))
     pipeline = Pipeline(view, Ranker(), RankingSettings(size=1))
     (taste,) = tastes_of(view, [question_of("u", state, 2.0, size=1)])
-    found = pipeline.candidates(taste, pipeline.lookup(taste), [[Match("b", 0.0)]])
+    found = pipeline.candidates(taste, pipeline.lookup(taste), [ranked(["b"], [0.0], 1)])
     pipeline.made(found)
     pipeline.learn(found, "b")

@@ -14,16 +14,29 @@ import pytest
 from harness.shop import NOW, Shop
 
 from stream_engine.events import Interaction, Received, Source
+from stream_engine.index import protocol
 from stream_engine.index.protocol import Match
 from stream_engine.items import neighbours
-from stream_engine.ranking import candidates, choice, features, ranker, reasons, selectors, sources, taste, weighing
+from stream_engine.ranking import (
+    candidates,
+    choice,
+    features,
+    pipeline,
+    ranker,
+    reasons,
+    selectors,
+    sources,
+    taste,
+    weighing,
+)
 from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import RankingSettings, UserSettings
 from stream_engine.users import UserState, advance, interest_vectors, interests
 
-MODULES = (candidates, choice, features, interests, neighbours, ranker, reasons, selectors, sources, taste, weighing)
+RANKING = (candidates, choice, features, pipeline, ranker, reasons, selectors, sources, taste, weighing)
+MODULES = (interests, neighbours, protocol, *RANKING)
 
 
 def lists() -> list[list[object]]:
