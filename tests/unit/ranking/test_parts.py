@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from stream_engine.errors import BadConfiguration
 from stream_engine.events import Source
 from stream_engine.ranking.candidates import Gatherer
-from stream_engine.ranking.features import FACTS, FEATURES, facts_of, features_of, stock_of
+from stream_engine.ranking.features import FACTS, FEATURES, _halved, _logs, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.habits import Habits, noticed
 from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.pool import STRENGTHS, roomy
-from stream_engine.ranking.ranker import Ranker
+from stream_engine.ranking.ranker import LARGEST, Ranker
 from stream_engine.ranking.sampling import LEAST, Sampler
 from stream_engine.ranking.selectors import diverse, explored, highest
 from stream_engine.ranking.taste import Taste
@@ -238,3 +238,14 @@ def test_no_more_lessons_a_second_than_allowed() -> None:
         sampler.refill(tenth / 10)
         picked.append(sum(sampler.picks(Source("clicks", 0, 10 * tenth + place)) for place in range(10)))
     assert sum(picked) == pytest.approx(5 + 4.9 * 5, abs=1)
+
+
+def test_logarithms_and_halvings_are_what_the_library_says() -> None:
+    values = np.array([0.0, *np.logspace(-9, 9, 2_000), np.inf], np.float32)
+    told = np.array([_logs(value) for value in values])
+    assert told[:-1] == pytest.approx(0.5 * np.log1p(values[:-1].astype(float)), abs=2e-6)
+    assert told[-1] > LARGEST
+    assert _logs(np.float32(-1.0)) == 0
+    times = np.linspace(0, 120, 2_000, dtype=np.float32)
+    assert [_halved(each) for each in times] == pytest.approx(np.exp2(-times.astype(float)), rel=1e-6)
+    assert 0 <= _halved(np.float32(1e9)) < 1e-30
