@@ -23,6 +23,7 @@ from stream_engine.streaming.clients import client_options
 from stream_engine.streaming.partitioning import partition_of
 
 BATCH = 128 * 1024  # bytes: brokers hold a batch to the bound of a record
+MANY = 100  # records of a partition
 DEAD_LETTER_SLACK = 100_000  # bytes a record may grow by the headers that say why it was refused
 
 
@@ -115,6 +116,8 @@ class KafkaPublisher:
                 for batch in _batches(producer, group):
                     sending = await producer.send_batch(batch, topic, partition=partition)
                     sent.append((sending, batch.record_count()))
+                if len(group) > MANY:
+                    await asyncio.sleep(0)  # clicks want their turn
         except KafkaError as error:
             failure = error
         results = await asyncio.gather(*(sending for sending, _ in sent), return_exceptions=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from stream_engine.errors import PoisonEvent
 from stream_engine.items.statistics import ItemStatistics, Tally, beginning, decode_statistics, encode_statistics
@@ -17,6 +16,9 @@ from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.tables import StateTable
 
 CACHED = 4_096  # items, of some tens of kilobytes each
+PIECE = 32  # items encoded at once: about a millisecond
+Place = tuple[bytes, int]
+"""An item's id and the partition of its owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,11 @@ class Statistics:
     table: StateTable
     settings: StatisticsSettings
     dead_letters: str
-    cached: dict[tuple[bytes, int], ItemStatistics]
+    cached: dict[Place, ItemStatistics]
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """One changelog record for each item touched; the views read them there."""
-        tallies: dict[tuple[bytes, int], Tally] = {}
+        tallies: dict[Place, Tally] = {}
         effects = []
         for record in records:
             try:
@@ -47,26 +49,33 @@ class Statistics:
                         continue
                     tallies[place] = Tally(known or beginning(update))
                 tallies[place].add(update, self.settings)
-        touched = {place: tally.statistics() for place, tally in tallies.items()}
-        self._remember(touched)
-        effects += [
-            self.table.write(key, encode_statistics(stats), partition) for (key, partition), stats in touched.items()
-        ]
+        encoded = await self._encoded(tallies)
+        effects += [self.table.write(key, data, partition) for (key, partition), data in encoded.items()]
         return effects
 
-    def _remember(self, touched: dict[tuple[bytes, int], ItemStatistics]) -> None:
+    async def _encoded(self, tallies: dict[Place, Tally]) -> dict[Place, bytes]:
+        """As they are stored, and cached as the latest; in pieces, for of a second there are thousands."""
+        encoded = {}
+        for number, place in enumerate(list(tallies), start=1):
+            stats = tallies.pop(place).statistics()
+            self._remember(place, stats)
+            encoded[place] = encode_statistics(stats)
+            if number % PIECE == 0:
+                await asyncio.sleep(0)  # clicks want their turn
+        return encoded
+
+    def _remember(self, place: Place, stats: ItemStatistics) -> None:
         """Cache these as the latest; the oldest go."""
-        for place, stats in touched.items():
-            self.cached.pop(place, None)
-            self.cached[place] = stats
-        for place in list(islice(self.cached, max(0, len(self.cached) - CACHED))):
-            del self.cached[place]
+        self.cached.pop(place, None)
+        self.cached[place] = stats
+        if len(self.cached) > CACHED:
+            del self.cached[next(iter(self.cached))]
 
     def forget(self) -> None:
         """Drop what is cached: another worker may write the table before we own its partitions again."""
         self.cached.clear()
 
-    def _known(self, place: tuple[bytes, int]) -> ItemStatistics | None:
+    def _known(self, place: Place) -> ItemStatistics | None:
         stored = self.table.read(*place)
         if stored is None:  # whatever is cached: it may have been forgotten (surplus.py)
             return None
