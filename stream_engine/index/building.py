@@ -24,13 +24,15 @@ class Build:
 
     @classmethod
     async def start(cls, source: Path, *, dimensions: int, quantized: bool) -> Build:
-        """Start it; once this returns it has its copy of the source, or has failed."""
+        """Start it; once this returns it has its copy of the source, or has failed; raises Unavailable."""
         folder = source.with_name(BUILDING)
         arguments = [str(source), str(folder), str(dimensions), str(int(quantized))]
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, *arguments, stdin=pipe, stdout=pipe
-        )
+        command = (sys.executable, "-m", __name__, *arguments)
+        try:
+            process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        except OSError as error:  # no memory for it, or too many processes
+            raise Unavailable("index", f"nothing can build its graph: {error}") from error
         if process.stdout is not None:
             await process.stdout.readline()
         return cls(process, folder)

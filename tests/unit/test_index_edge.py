@@ -251,6 +251,20 @@ async def test_a_graph_that_cannot_be_built_is_done_without(
     await index.close()
 
 
+async def test_where_no_process_can_be_started_the_graph_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(edge, "BUILD_AFTER", 10)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "nothing"))
+    index = await opened(tmp_path / "shard")
+    await index.upsert(points(20))
+    with caplog.at_level("WARNING"):
+        await index.optimize()
+    assert caplog.messages.count("no graph") == 1
+    assert len((await index.search([Query(points(1)[0].vector, 3)]))[0]) == 3
+    await index.close()
+
+
 async def test_a_build_ends_with_whom_it_is_for(tmp_path: Path) -> None:
     index = await opened(tmp_path / "shard", 384)
     await index.upsert(families(3_000))
