@@ -126,7 +126,7 @@ def item_facts(settings: Settings, item_id: str) -> dict[str, Any]:
         facts |= {
             "clicks": stats.clicks,
             "last_click": stats.last_click,
-            "together": _strongest(stats.together),
+            "together": _strongest(stats.by_neighbour(stats.together)),
             "followers": _strongest(stats.followers),
         }
     return facts

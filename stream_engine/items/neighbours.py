@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stream_engine.compiled import compiled
 from stream_engine.errors import PoisonEvent
 from stream_engine.items.columns import Columns, Pairs
-from stream_engine.items.statistics import Stored, decay
+from stream_engine.items.statistics import ItemStatistics, decay
 from stream_engine.settings import StatisticsSettings
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ _MOST = np.float32(60_000.0)  # what a half-precision weight can hold
 RowOf = Callable[[str, int], int]
 """Where an item stands, or what is given if it has no row."""
 
-Statistics = Callable[[], Stored]
+Statistics = Callable[[], ItemStatistics]
 """Decodes them, or raises PoisonEvent: most are replaced before anybody asks."""
 
 
@@ -60,7 +60,7 @@ class Neighbours:
                 except PoisonEvent:
                     log.exception("unreadable statistics")
 
-    def _write(self, columns: Columns, row: int, stats: Stored) -> None:
+    def _write(self, columns: Columns, row: int, stats: ItemStatistics) -> None:
         columns.settled[row] = stats.pairs
         count, followers = len(stats.neighbours), stats.followers
         rows = np.fromiter(

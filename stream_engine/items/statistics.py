@@ -7,8 +7,7 @@ passing changes none of them and one click changes only its own pairs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,9 +22,8 @@ _FAR = 40.0  # half-lives past the landmark after which weights are moved to a n
 _SLACK = 1.25  # how far a bounded mapping may outgrow its bound before it is pruned
 
 
-@dataclass(frozen=True, slots=True)
-class ItemStatistics:
-    """Statistics of one item; times are epoch seconds of event time, mappings are bounded and never changed."""
+class Summary(msgspec.Struct, array_like=True, frozen=True):
+    """Statistics of one item but for who goes with it; times are epoch seconds of event time."""
 
     updated: float  # event time of the latest update
     landmark: float  # event time that `lately` is relative to
@@ -35,11 +33,21 @@ class ItemStatistics:
     popularity: tuple[float, ...] = ()  # clicks, decayed to `last_click`, one per half-life
     pairs: float = 0.0  # all pair weight ever seen, pruned neighbours included
     followed: float = 0.0  # all clicks that ever came right after one on this item
-    together: Mapping[str, float] = field(default_factory=dict)  # pair weight by neighbour
-    lately: Mapping[str, float] = field(default_factory=dict)  # the same neighbours in the same order, decayed
-    after: Mapping[str, float] = field(default_factory=dict)  # again the same: only pairs where they came later
-    followers: Mapping[str, float] = field(default_factory=dict)  # clicks right after one on this item
-    watermarks: Mapping[int, int] = field(default_factory=dict)  # last offset counted, by partition
+
+
+class ItemStatistics(Summary, array_like=True, frozen=True):
+    """All of them, bounded, as they are stored."""
+
+    neighbours: tuple[str, ...] = ()
+    together: tuple[float, ...] = ()  # pair weight of each neighbour
+    lately: tuple[float, ...] = ()  # the same, decayed
+    after: tuple[float, ...] = ()  # and only of pairs where they came later
+    followers: Mapping[str, float] = {}  # clicks right after one on this item
+    watermarks: Mapping[int, int] = {}  # last offset counted, by partition
+
+    def by_neighbour(self, weights: Sequence[float]) -> dict[str, float]:
+        """Such weights by the neighbour's id."""
+        return dict(zip(self.neighbours, weights, strict=True))
 
 
 def observe(stats: ItemStatistics | None, update: ItemUpdate, settings: StatisticsSettings) -> ItemStatistics:
@@ -68,7 +76,8 @@ class Tally:
         self._clicks, self._first_click, self._last_click = stats.clicks, stats.first_click, stats.last_click
         self._popularity = stats.popularity
         self._pairs, self._followed = stats.pairs, stats.followed
-        self._together, self._lately, self._after = dict(stats.together), dict(stats.lately), dict(stats.after)
+        self._neighbours, self._places = list(stats.neighbours), dict[str, int]()
+        self._together, self._lately, self._after = list(stats.together), list(stats.lately), list(stats.after)
         self._followers, self._watermarks = dict(stats.followers), dict(stats.watermarks)
 
     def statistics(self) -> ItemStatistics:
@@ -84,9 +93,10 @@ class Tally:
             self._popularity,
             self._pairs,
             self._followed,
-            self._together,
-            self._lately,
-            self._after,
+            tuple(self._neighbours),
+            tuple(self._together),
+            tuple(self._lately),
+            tuple(self._after),
             self._followers,
             self._watermarks,
         )
@@ -126,7 +136,7 @@ class Tally:
         """Move to a nearer landmark, so that weights stay within floating point."""
         factor = decay(landmark - self._landmark, settings.lately)
         self._landmark = landmark
-        self._lately = {other: weight * factor for other, weight in self._lately.items()}
+        self._lately = [weight * factor for weight in self._lately]
 
     def _pair(self, update: ItemUpdate, settings: StatisticsSettings) -> None:
         """Add pairs; past the slack only the strongest neighbours stay."""
@@ -135,16 +145,32 @@ class Tally:
         for pairs, later in ((update.earlier, 0.0), (update.later, 1.0)):
             self._pairs += sum(near for _, near in pairs)
             for other, near in pairs:
-                together[other] = together.get(other, 0.0) + near
-                lately[other] = lately.get(other, 0.0) + near * fresh
-                after[other] = after.get(other, 0.0) + near * later
-        if len(together) <= _SLACK * settings.neighbours:
-            return
+                at = self._place(other)
+                together[at] += near
+                lately[at] += near * fresh
+                after[at] += near * later
+        if len(together) > _SLACK * settings.neighbours:
+            self._prune(settings)
+
+    def _place(self, other: str) -> int:
+        """Where the neighbour stands; at the end, without any weight, if it is new."""
+        if not self._places:
+            self._places = dict(zip(self._neighbours, range(len(self._neighbours)), strict=True))
+        at = self._places.setdefault(other, len(self._neighbours))
+        if at == len(self._neighbours):
+            self._neighbours.append(other)
+            for weights in (self._together, self._lately, self._after):
+                weights.append(0.0)
+        return at
+
+    def _prune(self, settings: StatisticsSettings) -> None:
+        """Keep the strongest neighbours."""
         aged = decay(self._updated - self._landmark, settings.lately)
-        strength = {other: weight + 2.0 * lately[other] * aged for other, weight in together.items()}
-        kept = _strongest(strength, settings.neighbours)
+        pairs = zip(self._together, self._lately, strict=True)
+        kept = _strongest([weight + 2.0 * late * aged for weight, late in pairs], settings.neighbours)
+        self._neighbours, self._places = [self._neighbours[at] for at in kept], {}
         self._together, self._lately, self._after = (
-            {other: weights[other] for other in kept} for weights in (together, lately, after)
+            [weights[at] for at in kept] for weights in (self._together, self._lately, self._after)
         )
 
     def _follow(self, follower: str, settings: StatisticsSettings) -> None:
@@ -153,41 +179,18 @@ class Tally:
         self._followed += 1.0
         followers[follower] = followers.get(follower, 0.0) + 1.0
         if len(followers) > _SLACK * settings.followers:
-            self._followers = {other: followers[other] for other in _strongest(followers, settings.followers)}
+            names = list(followers)
+            kept = _strongest(list(followers.values()), settings.followers)
+            self._followers = {names[at]: followers[names[at]] for at in kept}
 
 
-def _strongest(strength: Mapping[str, float], count: int) -> list[str]:
+def _strongest(strengths: Sequence[float], count: int) -> list[int]:
     """Lossy counting (Manku & Motwani, VLDB 2002): the weakest go, anyone may come back; of equals the newest stay."""
-    newest = list(strength)[::-1]
-    return sorted(newest, key=strength.__getitem__, reverse=True)[:count]
-
-
-class Summary(msgspec.Struct, array_like=True, frozen=True):
-    """An item's statistics but for who goes with it."""
-
-    updated: float
-    landmark: float
-    clicks: float
-    first_click: float
-    last_click: float
-    popularity: tuple[float, ...]
-    pairs: float
-    followed: float
-
-
-class Stored(Summary, array_like=True, frozen=True):
-    """All of them, as they are stored."""
-
-    neighbours: tuple[str, ...]
-    together: tuple[float, ...]
-    lately: tuple[float, ...]
-    after: tuple[float, ...]
-    followers: Mapping[str, float]
-    watermarks: Mapping[int, int]
+    return sorted(range(len(strengths)), key=lambda at: (strengths[at], at), reverse=True)[:count]
 
 
 class _Progress(msgspec.Struct, array_like=True):
-    """`Stored`, with all but the watermarks not looked at."""
+    """The same, with all but the watermarks not looked at."""
 
     updated: msgspec.Raw
     landmark: msgspec.Raw
@@ -206,7 +209,7 @@ class _Progress(msgspec.Struct, array_like=True):
 
 
 class _Weight(msgspec.Struct, array_like=True):
-    """The beginning of `Stored`."""
+    """The beginning of it."""
 
     updated: msgspec.Raw
     landmark: msgspec.Raw
@@ -216,7 +219,7 @@ class _Weight(msgspec.Struct, array_like=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_stored = msgspec.msgpack.Decoder(Stored)
+_statistics = msgspec.msgpack.Decoder(ItemStatistics)
 _progress = msgspec.msgpack.Decoder(_Progress)
 _weight = msgspec.msgpack.Decoder(_Weight)
 _summary = msgspec.msgpack.Decoder(Summary)
@@ -224,58 +227,18 @@ _summary = msgspec.msgpack.Decoder(Summary)
 
 def encode_statistics(stats: ItemStatistics) -> bytes:
     """Version byte, then msgpack."""
-    return bytes([STATISTICS_VERSION]) + _encoder.encode(stored(stats))
-
-
-def stored(stats: ItemStatistics) -> Stored:
-    """The statistics as they are stored."""
-    return Stored(
-        stats.updated,
-        stats.landmark,
-        stats.clicks,
-        stats.first_click,
-        stats.last_click,
-        stats.popularity,
-        stats.pairs,
-        stats.followed,
-        tuple(stats.together),
-        tuple(stats.together.values()),
-        tuple(stats.lately.values()),
-        tuple(stats.after.values()),
-        stats.followers,
-        stats.watermarks,
-    )
+    return bytes([STATISTICS_VERSION]) + _encoder.encode(stats)
 
 
 def decode_statistics(data: bytes) -> ItemStatistics:
     """The statistics these bytes hold; raises PoisonEvent or NewerVersion."""
-    wire = decode_stored(data)
-    return ItemStatistics(
-        wire.updated,
-        wire.landmark,
-        wire.clicks,
-        wire.first_click,
-        wire.last_click,
-        wire.popularity,
-        wire.pairs,
-        wire.followed,
-        dict(zip(wire.neighbours, wire.together, strict=True)),
-        dict(zip(wire.neighbours, wire.lately, strict=True)),
-        dict(zip(wire.neighbours, wire.after, strict=True)),
-        wire.followers,
-        wire.watermarks,
-    )
-
-
-def decode_stored(data: bytes) -> Stored:
-    """The same, as they are stored."""
     try:
-        wire = _stored.decode(_body(data))
+        stats = _statistics.decode(_body(data))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PoisonEvent("statistics", str(error)) from error
-    if not len(wire.neighbours) == len(wire.together) == len(wire.lately) == len(wire.after):
+    if not len(stats.neighbours) == len(stats.together) == len(stats.lately) == len(stats.after):
         raise PoisonEvent("statistics", "weights of more or fewer neighbours than there are")
-    return wire
+    return stats
 
 
 def summary(data: bytes) -> Summary:

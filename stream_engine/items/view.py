@@ -18,7 +18,7 @@ from stream_engine.items.hashes import HashIndex
 from stream_engine.items.neighbours import Neighbours
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.space import fitted, plain
-from stream_engine.items.statistics import ItemStatistics, Stored, Summary, decode_stored, stored, summary
+from stream_engine.items.statistics import ItemStatistics, Summary, decode_statistics, summary
 from stream_engine.settings import StatisticsSettings
 from stream_engine.vectors import Matrix, Vector, unit
 
@@ -126,13 +126,13 @@ class ItemView:
 
     def put_statistics(self, item_id: str, stats: ItemStatistics) -> None:
         """Store or replace what is known of an item's clicks; its neighbours are there once the row is settled."""
-        self._count(self._row_for(item_id), stats, partial(stored, stats))
+        self._count(self._row_for(item_id), stats, lambda: stats)
 
     def put_encoded(self, item_id: str, data: bytes) -> None:
         """The same of statistics as they are stored; raises PoisonEvent or NewerVersion."""
-        self._count(self._row_for(item_id), summary(data), partial(decode_stored, data))
+        self._count(self._row_for(item_id), summary(data), partial(decode_statistics, data))
 
-    def _count(self, row: int, stats: ItemStatistics | Summary, whole: Callable[[], Stored]) -> None:
+    def _count(self, row: int, stats: Summary, whole: Callable[[], ItemStatistics]) -> None:
         columns = self.columns
         columns.counted[row] = True
         columns.rarity[row] = 1.0 / math.sqrt(1.0 + stats.pairs)

@@ -23,7 +23,7 @@ DIMENSIONS = 384
 
 def full(item_id: str, others: list[str], at: float, settings: StatisticsSettings) -> ItemStatistics:
     """Statistics of an item with these neighbours."""
-    weights = {other: 1.0 + place for place, other in enumerate(others)}
+    weights = tuple(1.0 + place for place in range(len(others)))
     return ItemStatistics(
         updated=at,
         landmark=at,
@@ -33,6 +33,7 @@ def full(item_id: str, others: list[str], at: float, settings: StatisticsSetting
         popularity=(1.0,) * len(settings.half_lives),
         pairs=500.0,
         followed=50.0,
+        neighbours=tuple(others),
         together=weights,
         lately=weights,
         after=weights,

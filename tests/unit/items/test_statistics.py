@@ -33,9 +33,10 @@ EXAMPLE = ItemStatistics(
     popularity=(1.5, 2.75),
     pairs=2.71,
     followed=2.0,
-    together={"b": 1.9, "c": 0.81},
-    lately={"b": 2.1, "c": 0.5},
-    after={"b": 1.0, "c": 0.0},
+    neighbours=("b", "c"),
+    together=(1.9, 0.81),
+    lately=(2.1, 0.5),
+    after=(1.0, 0.0),
     followers={"b": 1.0},
     watermarks={0: 7, 3: 12},
 )
@@ -88,7 +89,7 @@ def test_recent_pairs_decay_through_a_change_of_landmark() -> None:
     stats = counted(*(clicked(offset, at, "b") for offset, at in enumerate(times)))
     assert stats is not None
     assert stats.landmark > 0.0
-    now = stats.lately["b"] * decay(stats.updated - stats.landmark, SETTINGS.lately)
+    now = stats.by_neighbour(stats.lately)["b"] * decay(stats.updated - stats.landmark, SETTINGS.lately)
     assert now == pytest.approx(sum(decay(times[-1] - at, SETTINGS.lately) for at in times))
 
 
@@ -96,18 +97,17 @@ def test_neighbours_are_bounded_and_the_frequent_stay() -> None:
     clicks = [clicked(offset, float(offset), "often", f"once{offset}") for offset in range(50)]
     stats = counted(*clicks)
     assert stats is not None
-    assert len(stats.together) <= 5
-    assert list(stats.together) == list(stats.lately) == list(stats.after)
-    assert stats.together["often"] == 50.0
-    assert "once49" in stats.together
+    assert len(stats.neighbours) == len(stats.together) == len(stats.lately) == len(stats.after) <= 5
+    assert stats.by_neighbour(stats.together)["often"] == 50.0
+    assert "once49" in stats.neighbours
     assert stats.pairs == pytest.approx(50 * 1.9)
 
 
 def test_directions_are_kept_apart() -> None:
     stats = counted(clicked(0, 0.0, "b"), ItemUpdate("a", 0, 1, 1.0, later=(("b", 0.9),), follower="b"))
     assert stats is not None
-    assert stats.together["b"] == pytest.approx(1.9)
-    assert stats.after["b"] == pytest.approx(0.9)
+    assert stats.by_neighbour(stats.together) == {"b": pytest.approx(1.9)}
+    assert stats.by_neighbour(stats.after) == {"b": pytest.approx(0.9)}
     assert (stats.followers, stats.followed, stats.clicks) == ({"b": 1.0}, 1.0, 1.0)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from zlib import crc32
 
 import numpy as np
@@ -29,7 +31,10 @@ def record(item_id: str, vector: Vector | None = None, **fields: object) -> Cata
     return CatalogueRecord(item_id, vector=vector, fingerprint="m", **fields)
 
 
-def stats(clicks: float = 1.0, at: float = 50.0, **fields: object) -> ItemStatistics:
+def stats(
+    clicks: float = 1.0, at: float = 50.0, together: Mapping[str, float] = MappingProxyType({}), **fields: object
+) -> ItemStatistics:
+    weights = tuple(together.values())
     return ItemStatistics(
         updated=at,
         landmark=at,
@@ -37,9 +42,11 @@ def stats(clicks: float = 1.0, at: float = 50.0, **fields: object) -> ItemStatis
         first_click=at,
         last_click=at,
         popularity=(clicks, clicks),
-        pairs=sum(fields.get("together", {}).values()),
-        lately=fields.get("together", {}),
-        after=fields.get("together", {}),
+        pairs=sum(weights),
+        neighbours=tuple(together),
+        together=weights,
+        lately=weights,
+        after=weights,
         **fields,
     )
 

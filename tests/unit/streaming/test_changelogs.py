@@ -85,7 +85,9 @@ def test_what_is_no_state_has_no_marks(stored: bytes) -> None:
 
 
 def statistics(places: Mapping[int, int]) -> bytes:
-    return encode_statistics(ItemStatistics(1.0, 1.0, together={"a": 1.0}, watermarks=places))
+    return encode_statistics(
+        ItemStatistics(1.0, 1.0, neighbours=("a",), together=(1.0,), lately=(1.0,), after=(0.0,), watermarks=places)
+    )
 
 
 def test_statistics_go_back_by_partition() -> None:

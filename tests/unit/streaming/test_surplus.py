@@ -182,7 +182,7 @@ async def test_what_is_forgotten_comes_back_by_a_click_on_it_and_not_by_one_on_a
     assert await stages.statistics.handle([record(2, encode_updates([pair]), topic="interactions")]) == []
     (again,) = await stages.statistics.handle([record(3, encode_updates([click, pair]), topic="interactions")])
     stats = decode_statistics(again.value or b"")
-    assert (stats.clicks, stats.together) == (1.0, {"other": 1.0, "y": 1.0})
+    assert (stats.clicks, stats.by_neighbour(stats.together)) == (1.0, {"other": 1.0, "y": 1.0})
 
 
 @given(st.lists(st.one_of(st.integers(0, 11), st.none()), max_size=40), st.data())
