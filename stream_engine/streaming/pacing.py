@@ -29,24 +29,24 @@ class Pacing:
         self._clock = clock
         self._all_asked: set[int] = set()  # nodes whose last fetch was of everything
         self._all_heard: dict[int, float] = {}  # when the last such fetch of a node had ended
-        self._all_looked_at = -math.inf  # when the fetcher was last asked about every partition
         self._urgent = _Urgent(None, frozenset())
 
     def actions(self, ask: Ask, assignment: Any) -> Actions:
         """What aiokafka's fetcher is to do next, with less to fetch."""
         if self._urgent.whole is not assignment:
             self._urgent = _Urgent(assignment, self._patient)
+            self._all_heard.clear()  # of nodes that may be gone
         now = self._clock()
-        if self._urgent.tps and not self._all_asked and now - self._all_looked_at < self._every:
-            requests, *others = ask(self._urgent)
-        else:
-            requests, *others = ask(assignment)
-            self._all_looked_at = now
-        return ([(node, self._less(node, request)) for node, request in requests], *others)
+        may_wait = self._urgent.tps and not self._is_due(now)
+        requests, *others = ask(self._urgent if may_wait else assignment)
+        return ([(node, self._less(node, request, now)) for node, request in requests], *others)
 
-    def _less(self, node: int, request: FetchRequest) -> FetchRequest:
+    def _is_due(self, now: float) -> bool:
+        """Whether any node may have to be asked for everything, or be on its way to answer that."""
+        return bool(self._all_asked) or now - min(self._all_heard.values(), default=-math.inf) >= self._every
+
+    def _less(self, node: int, request: FetchRequest, now: float) -> FetchRequest:
         """The request, or the part of it that cannot wait; a node gets its next once the last has ended."""
-        now = self._clock()
         if node in self._all_asked:
             self._all_asked.discard(node)
             self._all_heard[node] = now

@@ -3,7 +3,6 @@
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -243,7 +242,7 @@ async def test_same_answers_as_exact_memory(open_one: Open, seed: int) -> None:
         for query, ours, theirs in zip(queries, await tested.search(queries), await exact.search(queries), strict=True):
             assert [m.score for m in ours] == pytest.approx([m.score for m in theirs], abs=1e-4)
             assert len(set(ids(ours))) == len(ours)
-            [everything] = await exact.search([replace(query, limit=1000)])
+            [everything] = await exact.search([query._replace(limit=1000)])
             cosine = dict(everything)
             assert [cosine[match.item_id] for match in ours] == pytest.approx([m.score for m in ours], abs=1e-4)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +27,13 @@ def pacing(clock: Clock) -> Pacing:
     return Pacing({"items", "users"}, 0.05, clock)
 
 
+@cache
+def assignment(*topics: str) -> Any:
+    """What aiokafka knows of a partition of each."""
+    tps = frozenset(TopicPartition(topic, 0) for topic in topics)
+    return SimpleNamespace(tps=tps, state_value=lambda tp: tp.topic)
+
+
 def asked(pacing: Pacing, *topics: Any, node: int = NODE) -> tuple[list[str], int]:
     """The topics that are fetched of these, and how long the broker may wait (ms)."""
 
@@ -35,8 +43,7 @@ def asked(pacing: Pacing, *topics: Any, node: int = NODE) -> tuple[list[str], in
         left = [each for each in topics if each[0] in named]
         return [(node, FetchRequest(200, 1, 1_000, 0, left, rack_id="here"))], {}, 5.0, False, []
 
-    tps = frozenset(TopicPartition(topic, 0) for topic, _ in topics)
-    actions = pacing.actions(ask, SimpleNamespace(tps=tps, state_value=lambda tp: tp.topic))
+    actions = pacing.actions(ask, assignment(*[topic for topic, _ in topics]))
     ((to, paced),) = actions[0]
     assert actions[1:] == ({}, 5.0, False, [])
     assert to == node
@@ -45,25 +52,43 @@ def asked(pacing: Pacing, *topics: Any, node: int = NODE) -> tuple[list[str], in
     return [topic for topic, _ in paced.topics], paced._max_wait_ms
 
 
-def test_what_can_wait_is_not_even_looked_at(pacing: Pacing, clock: Clock) -> None:
-    looked: list[int] = []
+class Looked:
+    """How many of two partitions a fetcher looked at each time."""
 
-    def ask(assignment: Any) -> Any:
-        looked.append(len(assignment.tps))
-        return (
-            [(NODE, FetchRequest(200, 1, 1_000, 0, [HURRIED], rack_id=""))] if len(looked) != 2 else [],
-            {},
-            5.0,
-            0,
-            [],
-        )
+    def __init__(self, pacing: Pacing) -> None:
+        self._pacing = pacing
+        self.at: list[int] = []
 
-    whole = SimpleNamespace(tps=frozenset({TopicPartition("clicks", 0), TopicPartition("items", 0)}), state_value=None)
-    for _ in range(5):  # everything is asked for, is on its way, has come; then for a while it is not due
-        pacing.actions(ask, whole)
-    clock.now += 0.06
-    pacing.actions(ask, whole)
-    assert looked == [2, 2, 2, 1, 1, 2]
+    def look(self, *, busy: bool = False) -> list[str]:
+        """The topics that are fetched: none where the broker is still busy with the last request."""
+
+        def ask(assignment: Any) -> Any:
+            self.at.append(len(assignment.tps))
+            topics = [each for each in (HURRIED, PATIENT) if any(tp.topic == each[0] for tp in assignment.tps)]
+            return [] if busy else [(NODE, FetchRequest(200, 1, 1_000, 0, topics, rack_id=""))], {}, 5.0, False, []
+
+        requests = self._pacing.actions(ask, assignment("clicks", "items"))[0]
+        return [topic for _, request in requests for topic, _ in request.topics]
+
+
+def test_what_can_wait_is_not_even_looked_at_before_it_is_due(pacing: Pacing, clock: Clock) -> None:
+    looked = Looked(pacing)
+    assert looked.look() == ["clicks", "items"]
+    assert looked.look(busy=True) == []
+    assert looked.look() == looked.look() == looked.look() == ["clicks"]  # it has come
+    assert looked.at == [2, 2, 2, 1, 1]
+
+
+def test_what_is_due_stays_due_while_the_broker_is_busy(pacing: Pacing, clock: Clock) -> None:
+    looked = Looked(pacing)
+    looked.look()
+    looked.look()
+    for _ in range(5):
+        clock.now += 0.06
+        assert looked.look(busy=True) == []
+        clock.now += 0.01
+        assert looked.look() == ["clicks", "items"]
+        assert looked.look() == ["clicks"]
 
 
 def test_after_a_fetch_of_everything_a_while_is_for_what_cannot_wait(pacing: Pacing, clock: Clock) -> None:
