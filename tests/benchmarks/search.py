@@ -13,7 +13,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,7 @@ async def _cpu(index: Store, queries: list[Query]) -> float:
     """Median CPU seconds of some; in between others are asked, so that caches do not know what comes."""
     spent = []
     for turn in range(REPEATS):
-        others = [replace(query, vector=np.roll(query.vector, turn + 1)) for query in queries]
+        others = [query._replace(vector=np.roll(query.vector, turn + 1)) for query in queries]
         await index.search(others)
         started = time.process_time()
         await index.search(queries)
