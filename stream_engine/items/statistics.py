@@ -27,23 +27,23 @@ class Summary(msgspec.Struct, array_like=True, frozen=True):
 
     updated: float  # event time of the latest update
     landmark: float  # event time that `lately` is relative to
-    clicks: float = 0.0
-    first_click: float = 0.0
-    last_click: float = 0.0
-    popularity: tuple[float, ...] = ()  # clicks, decayed to `last_click`, one per half-life
-    pairs: float = 0.0  # all pair weight ever seen, pruned neighbours included
-    followed: float = 0.0  # all clicks that ever came right after one on this item
+    clicks: float
+    first_click: float
+    last_click: float
+    popularity: tuple[float, ...]  # clicks, decayed to `last_click`, one per half-life
+    pairs: float  # all pair weight ever seen, pruned neighbours included
+    followed: float  # all clicks that ever came right after one on this item
 
 
 class ItemStatistics(Summary, array_like=True, frozen=True):
     """All of them, bounded, as they are stored."""
 
-    neighbours: tuple[str, ...] = ()
-    together: tuple[float, ...] = ()  # pair weight of each neighbour
-    lately: tuple[float, ...] = ()  # the same, decayed
-    after: tuple[float, ...] = ()  # and only of pairs where they came later
-    followers: Mapping[str, float] = {}  # clicks right after one on this item
-    watermarks: Mapping[int, int] = {}  # last offset counted, by partition
+    neighbours: tuple[str, ...]
+    together: tuple[float, ...]  # pair weight of each neighbour
+    lately: tuple[float, ...]  # the same, decayed
+    after: tuple[float, ...]  # and only of pairs where they came later
+    followers: Mapping[str, float]  # clicks right after one on this item
+    watermarks: Mapping[int, int]  # last offset counted, by partition
 
     def by_neighbour(self, weights: Sequence[float]) -> dict[str, float]:
         """Such weights by the neighbour's id."""
@@ -59,7 +59,8 @@ def observe(stats: ItemStatistics | None, update: ItemUpdate, settings: Statisti
 
 def beginning(update: ItemUpdate) -> ItemStatistics:
     """Those of an item of which this is the first that is heard, to which it is still to be added."""
-    return ItemStatistics(updated=update.timestamp, landmark=update.timestamp)
+    at, nothing = update.timestamp, 0.0
+    return ItemStatistics(at, at, nothing, nothing, nothing, (), nothing, nothing, (), (), (), (), {}, {})
 
 
 def decay(seconds: float, half_life: float) -> float:

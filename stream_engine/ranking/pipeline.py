@@ -12,6 +12,7 @@ from stream_engine.compiled import compiled
 from stream_engine.errors import BadConfiguration
 from stream_engine.events import RecommendedItem
 from stream_engine.index.protocol import Match, Query
+from stream_engine.items.bounded import in_turn
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.candidates import Candidates, Gatherer
 from stream_engine.ranking.choice import Proposed, Wanted, choice_of
@@ -26,8 +27,6 @@ from stream_engine.ranking.sources import SOURCES
 from stream_engine.ranking.taste import Taste
 from stream_engine.settings import RankingSettings
 from stream_engine.vectors import Matrix
-
-_NONE = np.zeros(0, np.int64)
 
 
 def known_parts() -> frozenset[str]:
@@ -78,7 +77,8 @@ class Pipeline:
         found = [self._matched.rows(each) for each in matches]
         if lookup.about is not None and len(matches[0]):
             self._view.remember_similar(lookup.about, found[0])
-        return self._gatherer.gather(taste, _in_turn(found), self._ranker.habits)
+        everything = in_turn(found, len(found) * max(map(len, found), default=0))
+        return self._gatherer.gather(taste, everything, self._ranker.habits)
 
     def _unexplored(self, taste: Taste) -> int | None:
         """The last item, if its neighbours by text were found in a much smaller catalogue or never."""
@@ -131,14 +131,6 @@ def _at_length_one(rows: Matrix) -> Matrix:
             square += rows[at, component] * rows[at, component]
         scaled[at] = rows[at] / np.sqrt(square)
     return scaled
-
-
-def _in_turn(lists: Sequence[Rows]) -> Rows:
-    """The best of each list, then the second best, and so on."""
-    if len(lists) == 1:
-        return lists[0]
-    places = [np.arange(len(rows)) for rows in lists]
-    return np.concatenate([_NONE, *lists])[np.argsort(np.concatenate([_NONE, *places]), kind="stable")]
 
 
 def _place(rows: Rows, row: int | None) -> int | None:

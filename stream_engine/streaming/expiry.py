@@ -13,9 +13,10 @@ import logging
 from collections.abc import Callable
 
 from stream_engine.errors import StreamEngineError
-from stream_engine.streaming.forgetting import Listed, Place, Tour, forget
+from stream_engine.streaming.forgetting import Listed, Tour, forget
 from stream_engine.streaming.publisher import Outgoing, Publisher
 from stream_engine.streaming.rounds import rounds
+from stream_engine.streaming.stages import Place
 from stream_engine.users import last_active
 
 log = logging.getLogger(__name__)

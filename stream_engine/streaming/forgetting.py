@@ -6,10 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from stream_engine.streaming.publisher import Outgoing, Publisher
-from stream_engine.streaming.stages import StateTable
-
-Place = tuple[bytes, int]
-"""A key and the partition its records come by."""
+from stream_engine.streaming.stages import Place, StateTable
 
 
 class Listed(StateTable, Protocol):

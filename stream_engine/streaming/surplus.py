@@ -19,9 +19,10 @@ from heapq import nsmallest
 from stream_engine.errors import StreamEngineError
 from stream_engine.items.statistics import strength
 from stream_engine.settings import StatisticsSettings
-from stream_engine.streaming.forgetting import Listed, Place, Tour, forget
+from stream_engine.streaming.forgetting import Listed, Tour, forget
 from stream_engine.streaming.publisher import Publisher
 from stream_engine.streaming.rounds import rounds
+from stream_engine.streaming.stages import Place
 
 log = logging.getLogger(__name__)
 EVERY = 1.0  # seconds

@@ -38,6 +38,7 @@ def full(item_id: str, others: list[str], at: float, settings: StatisticsSetting
         lately=weights,
         after=weights,
         followers=dict.fromkeys(others[: settings.followers], 1.0),
+        watermarks={},
     )
 
 

@@ -6,6 +6,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
+from stream_engine.items.statistics import ItemStatistics, beginning
+from stream_engine.items.updates import ItemUpdate
 from stream_engine.streaming.chunks import Chunk
 from stream_engine.streaming.positions import Positions
 
@@ -50,3 +54,8 @@ def chunk(positions: Positions, records: Iterable[FakeRecord]) -> Chunk:
     span = positions.hand_over(partition, taken[-1].offset + 1, since=positions.epoch)
     assert span is not None, "a partition that is not owned"
     return Chunk(span, taken)
+
+
+def statistics(at: float, **known: object) -> ItemStatistics:
+    """Statistics of an item of which nothing but this is known, as of then."""
+    return replace(beginning(ItemUpdate("", 0, 0, at)), **known)

@@ -140,7 +140,7 @@ class Producer:
         self._failing = failing
         self._late = late
         self._last: dict[tuple[str, int], float] = {}
-        self.on_written: Callable[[str, int, int], None] = lambda *_: None
+        self.on_written: Callable[[str, int, int, int], None] = lambda *_: None
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Return once the broker has all of them; raises Unavailable."""
@@ -156,8 +156,7 @@ class Producer:
             if not fails or chance.random() < 0.5:
                 answers.append(self._send(place, batch))
         for answer in answers:
-            for written in await answer:
-                self.on_written(*written)
+            self.on_written(*await answer)
         if fails:
             raise Unavailable("broker", "one batch did not arrive")
 
@@ -177,13 +176,12 @@ class Producer:
         else:
             broker._arrive(self._loop, act, answer)
 
-    def _append(self, place: tuple[str, int], batch: list[Outgoing]) -> list[tuple[str, int, int]]:
-        written = []
+    def _append(self, place: tuple[str, int], batch: list[Outgoing]) -> tuple[str, int, int, int]:
+        offset = 0
         for record in batch:
             offset = self._broker.append(*place, record.key, record.value, record.headers)
             self._broker.tell(f"{self._loop.process.name} wrote {place[0]} {place[1]}/{offset}: {_text(record)}")
-            written.append((*place, offset))
-        return written
+        return *place, offset - len(batch) + 1, len(batch)
 
 
 async def _hops(count: int) -> None:

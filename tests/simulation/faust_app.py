@@ -70,8 +70,8 @@ class App:
     def on_rebalance_start(self) -> None:
         self.rebalancing = True
 
-    def note_written(self, topic: str, partition: int, offset: int) -> None:
-        ChunkApp.note_written(self, topic, partition, offset)
+    def note_written(self, topic: str, partition: int, offset: int, count: int) -> None:
+        ChunkApp.note_written(self, topic, partition, offset, count)
 
     def _states(self, changelog: str) -> Store:
         return ChunkApp._states(self, changelog)

@@ -9,7 +9,7 @@ from stream_engine.streaming.stages.joins import Joins
 from stream_engine.streaming.stages.ordering import Ordering, Past
 from stream_engine.streaming.stages.placing import Placement
 from stream_engine.streaming.stages.statistics import Statistics
-from stream_engine.streaming.stages.tables import FakeTable, StateTable
+from stream_engine.streaming.stages.tables import FakeTable, Place, StateTable
 
 __all__ = [
     "ANNOUNCED",
@@ -22,6 +22,7 @@ __all__ = [
     "ListsAgain",
     "Ordering",
     "Past",
+    "Place",
     "Placement",
     "StateTable",
     "Statistics",

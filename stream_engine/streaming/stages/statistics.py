@@ -13,12 +13,10 @@ from stream_engine.settings import StatisticsSettings
 from stream_engine.streaming.chunks import Record
 from stream_engine.streaming.letters import dead_letter
 from stream_engine.streaming.publisher import Outgoing
-from stream_engine.streaming.stages.tables import StateTable
+from stream_engine.streaming.stages.tables import Place, StateTable
 
 CACHED = 4_096  # items, of some tens of kilobytes each
 PIECE = 32  # items encoded at once: about a millisecond
-Place = tuple[bytes, int]
-"""An item's id and the partition of its owner."""
 
 
 @dataclass(frozen=True, slots=True)

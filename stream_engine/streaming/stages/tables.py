@@ -6,6 +6,9 @@ from typing import Protocol
 
 from stream_engine.streaming.publisher import Outgoing
 
+Place = tuple[bytes, int]
+"""A key and the partition its records come by."""
+
 
 class StateTable(Protocol):
     """A partitioned table of bytes; a write returns the changelog record to publish."""

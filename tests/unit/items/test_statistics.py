@@ -169,6 +169,13 @@ def test_bytes_round_trip() -> None:
     assert decode_updates(encode_updates(UPDATES)) == UPDATES
 
 
+@pytest.mark.parametrize("fields", [2, 8, 13])
+def test_statistics_that_say_less_than_all_are_poison(fields: int) -> None:
+    whole = msgspec.msgpack.decode(encode_statistics(EXAMPLE)[1:], strict=False)
+    with pytest.raises(PoisonEvent):
+        decode_statistics(b"\x01" + msgspec.msgpack.encode(whole[:fields]))
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_value_or_poison(data: bytes) -> None:
     for decode in (decode_statistics, decode_updates, summary):

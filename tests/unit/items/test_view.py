@@ -6,6 +6,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from harness.records import statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,9 +36,8 @@ def stats(
     clicks: float = 1.0, at: float = 50.0, together: Mapping[str, float] = MappingProxyType({}), **fields: object
 ) -> ItemStatistics:
     weights = tuple(together.values())
-    return ItemStatistics(
-        updated=at,
-        landmark=at,
+    return statistics(
+        at,
         clicks=clicks,
         first_click=at,
         last_click=at,

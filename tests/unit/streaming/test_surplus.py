@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness.records import record
+from harness.records import record, statistics
 from harness.worlds import Stages, of, surplus_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_engine.errors import PoisonEvent, Unavailable
-from stream_engine.items.statistics import ItemStatistics, decode_statistics, encode_statistics, strength
+from stream_engine.items.statistics import decode_statistics, encode_statistics, strength
 from stream_engine.items.updates import ItemUpdate, encode_updates
 from stream_engine.settings import StatisticsSettings
 from stream_engine.streaming import surplus as module
@@ -43,7 +43,7 @@ class World:
         )
 
     def put(self, item_id: str, clicks: float = 1.0, *, ago: float = 0.0, partition: int = 0) -> None:
-        stats = ItemStatistics(updated=NOW, landmark=NOW, clicks=clicks, last_click=NOW - ago)
+        stats = statistics(NOW, clicks=clicks, last_click=NOW - ago)
         self.table.values[item_id.encode(), partition] = encode_statistics(stats)
 
     async def rounds(self, count: int = 2) -> None:
@@ -147,7 +147,7 @@ async def test_a_flood_of_ids_stays_within_the_bound_and_what_one_round_brings()
 
 def test_strength_is_of_clicks_and_of_how_lately() -> None:
     def found(clicks: float, at: float) -> float:
-        return strength(encode_statistics(ItemStatistics(99.0, 0.0, clicks, 0.0, at)), 10.0)
+        return strength(encode_statistics(statistics(99.0, landmark=0.0, clicks=clicks, last_click=at)), 10.0)
 
     assert found(1.0, 10.0) == found(3.0, 0.0)
     assert found(0.0, 5.0) < found(1.0, 5.0) < found(1.0, 6.0)
