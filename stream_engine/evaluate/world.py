@@ -11,7 +11,8 @@ from stream_engine.evaluate.metrics import CUTS
 from stream_engine.events import Item, Received
 from stream_engine.index.protocol import Index, Point
 from stream_engine.items.record import record_of
-from stream_engine.items.statistics import ItemStatistics, observe
+from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.tally import observe
 from stream_engine.items.updates import ItemUpdate
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.candidates import Candidates

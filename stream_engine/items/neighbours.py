@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from stream_engine.compiled import compiled
 from stream_engine.errors import PoisonEvent
 from stream_engine.items.columns import Columns, Pairs
-from stream_engine.items.statistics import ItemStatistics, decay
+from stream_engine.items.statistics import ItemStatistics, packed
+from stream_engine.items.tally import decay
 from stream_engine.settings import StatisticsSettings
 
 log = logging.getLogger(__name__)
@@ -66,8 +67,8 @@ class Neighbours:
         rows = np.fromiter(
             map(self._row_of, chain(stats.neighbours, followers), repeat(-1)), np.int32, count + len(followers)
         )
-        said = chain(stats.together, followers.values(), stats.lately, stats.after)
-        weights = np.minimum(np.fromiter(said, np.float32, 2 * count + len(rows)), _MOST)
+        said = b"".join((stats.together, packed(followers.values()), stats.lately, stats.after))
+        weights = np.minimum(np.frombuffer(said, np.float32), _MOST)
         weights[len(rows) : len(rows) + count] *= decay(stats.updated - stats.landmark, self._settings.lately)
         _fill(columns.pairs, row, rows, weights, weights.astype(np.float16).view(np.uint16), count)
 

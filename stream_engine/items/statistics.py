@@ -7,19 +7,18 @@ passing changes none of them and one click changes only its own pairs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from stream_engine.errors import PoisonEvent
-from stream_engine.items.updates import ItemUpdate
-from stream_engine.settings import StatisticsSettings
 from stream_engine.versions import refuse_newer
 
-STATISTICS_VERSION = 1
-_FAR = 40.0  # half-lives past the landmark after which weights are moved to a new one
-_SLACK = 1.25  # how far a bounded mapping may outgrow its bound before it is pruned
+STATISTICS_VERSION = 2
+_READ = (b"\1", b"\2")
+_WIDTH = 4  # bytes of a packed weight
 
 
 class Summary(msgspec.Struct, array_like=True, frozen=True):
@@ -36,158 +35,44 @@ class Summary(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ItemStatistics(Summary, array_like=True, frozen=True):
-    """All of them, bounded, as they are stored."""
+    """All of them, bounded, as they are stored; weights are packed float32, little-endian, one per neighbour."""
 
     neighbours: tuple[str, ...]
-    together: tuple[float, ...]  # pair weight of each neighbour
-    lately: tuple[float, ...]  # the same, decayed
-    after: tuple[float, ...]  # and only of pairs where they came later
+    together: bytes  # pair weight of each neighbour
+    lately: bytes  # the same, decayed
+    after: bytes  # and only of pairs where they came later
     followers: Mapping[str, float]  # clicks right after one on this item
     watermarks: Mapping[int, int]  # last offset counted, by partition
 
-    def by_neighbour(self, weights: Sequence[float]) -> dict[str, float]:
+    def by_neighbour(self, weights: bytes) -> dict[str, float]:
         """Such weights by the neighbour's id."""
-        return dict(zip(self.neighbours, weights, strict=True))
+        return dict(zip(self.neighbours, floats(weights), strict=True))
 
 
-def observe(stats: ItemStatistics | None, update: ItemUpdate, settings: StatisticsSettings) -> ItemStatistics:
-    """The statistics after this update; the same object if it was counted before."""
-    tally = Tally(stats or beginning(update))
-    tally.add(update, settings)
-    return tally.statistics()
+def packed(weights: Iterable[float]) -> bytes:
+    """Weights as they are stored: thousands of items a second are, and a number of its own costs more to fetch."""
+    return array("f", weights).tobytes()
 
 
-def beginning(update: ItemUpdate) -> ItemStatistics:
-    """Those of an item of which this is the first that is heard, to which it is still to be added."""
-    at, nothing = update.timestamp, 0.0
-    return ItemStatistics(at, at, nothing, nothing, nothing, (), nothing, nothing, (), (), (), (), {}, {})
+def floats(weights: bytes) -> array[float]:
+    """What is packed, to be added to."""
+    return array("f", weights)
 
 
-def decay(seconds: float, half_life: float) -> float:
-    """What is left of a weight of 1 after so long; more than 1 before."""
-    return float(2.0 ** (-seconds / half_life))
+class _First(Summary, array_like=True, frozen=True):
+    """All of them as version 1 has them, whose weights are numbers."""
 
+    neighbours: tuple[str, ...]
+    together: tuple[float, ...]
+    lately: tuple[float, ...]
+    after: tuple[float, ...]
+    followers: Mapping[str, float]
+    watermarks: Mapping[int, int]
 
-class Tally:
-    """Statistics while updates are added to them, which costs less for many at once."""
-
-    def __init__(self, stats: ItemStatistics) -> None:
-        self._before, self._has_counted = stats, False
-        self._updated, self._landmark = stats.updated, stats.landmark
-        self._clicks, self._first_click, self._last_click = stats.clicks, stats.first_click, stats.last_click
-        self._popularity = stats.popularity
-        self._pairs, self._followed = stats.pairs, stats.followed
-        self._neighbours, self._places = list(stats.neighbours), dict[str, int]()
-        self._together, self._lately, self._after = list(stats.together), list(stats.lately), list(stats.after)
-        self._followers, self._watermarks = dict(stats.followers), dict(stats.watermarks)
-
-    def statistics(self) -> ItemStatistics:
-        """What they are after all that was added; the same object if all of it was counted before. Ends the tally."""
-        if not self._has_counted:
-            return self._before
-        return ItemStatistics(
-            self._updated,
-            self._landmark,
-            self._clicks,
-            self._first_click,
-            self._last_click,
-            self._popularity,
-            self._pairs,
-            self._followed,
-            tuple(self._neighbours),
-            tuple(self._together),
-            tuple(self._lately),
-            tuple(self._after),
-            self._followers,
-            self._watermarks,
-        )
-
-    def add(self, update: ItemUpdate, settings: StatisticsSettings) -> None:
-        """Count an update, if it was not."""
-        if update.offset <= self._watermarks.get(update.partition, -1):
-            return
-        self._has_counted = True
-        self._watermarks[update.partition] = update.offset
-        self._updated = max(self._updated, update.timestamp)
-        if update.weight > 0:
-            self._click(update, settings)
-        if update.timestamp - self._landmark > _FAR * settings.lately:
-            self._land(update.timestamp, settings)
-        self._pair(update, settings)
-        if update.follower is not None:
-            self._follow(update.follower, settings)
-
-    def _click(self, update: ItemUpdate, settings: StatisticsSettings) -> None:
-        """One more on the item itself, in or out of order."""
-        at, weight = update.timestamp, update.weight
-        last = max(self._last_click, at) if self._clicks else at
-        passed, late = last - self._last_click, last - at
-        before = self._popularity
-        if len(before) != len(settings.half_lives):  # a new item, or the setting has changed
-            before = (0.0,) * len(settings.half_lives)
-        self._popularity = tuple(
-            count * decay(passed, half) + weight * decay(late, half)
-            for count, half in zip(before, settings.half_lives, strict=True)
-        )
-        self._first_click = min(self._first_click, at) if self._clicks else at
-        self._last_click = last
-        self._clicks += weight
-
-    def _land(self, landmark: float, settings: StatisticsSettings) -> None:
-        """Move to a nearer landmark, so that weights stay within floating point."""
-        factor = decay(landmark - self._landmark, settings.lately)
-        self._landmark = landmark
-        self._lately = [weight * factor for weight in self._lately]
-
-    def _pair(self, update: ItemUpdate, settings: StatisticsSettings) -> None:
-        """Add pairs; past the slack only the strongest neighbours stay."""
-        together, lately, after = self._together, self._lately, self._after
-        fresh = decay(self._landmark - update.timestamp, settings.lately)
-        for pairs, later in ((update.earlier, 0.0), (update.later, 1.0)):
-            self._pairs += sum(near for _, near in pairs)
-            for other, near in pairs:
-                at = self._place(other)
-                together[at] += near
-                lately[at] += near * fresh
-                after[at] += near * later
-        if len(together) > _SLACK * settings.neighbours:
-            self._prune(settings)
-
-    def _place(self, other: str) -> int:
-        """Where the neighbour stands; at the end, without any weight, if it is new."""
-        if not self._places:
-            self._places = dict(zip(self._neighbours, range(len(self._neighbours)), strict=True))
-        at = self._places.setdefault(other, len(self._neighbours))
-        if at == len(self._neighbours):
-            self._neighbours.append(other)
-            for weights in (self._together, self._lately, self._after):
-                weights.append(0.0)
-        return at
-
-    def _prune(self, settings: StatisticsSettings) -> None:
-        """Keep the strongest neighbours."""
-        aged = decay(self._updated - self._landmark, settings.lately)
-        pairs = zip(self._together, self._lately, strict=True)
-        kept = _strongest([weight + 2.0 * late * aged for weight, late in pairs], settings.neighbours)
-        self._neighbours, self._places = [self._neighbours[at] for at in kept], {}
-        self._together, self._lately, self._after = (
-            [weights[at] for at in kept] for weights in (self._together, self._lately, self._after)
-        )
-
-    def _follow(self, follower: str, settings: StatisticsSettings) -> None:
-        """Add a click right after one on this item; past the slack only the most frequent followers stay."""
-        followers = self._followers
-        self._followed += 1.0
-        followers[follower] = followers.get(follower, 0.0) + 1.0
-        if len(followers) > _SLACK * settings.followers:
-            names = list(followers)
-            kept = _strongest(list(followers.values()), settings.followers)
-            self._followers = {names[at]: followers[names[at]] for at in kept}
-
-
-def _strongest(strengths: Sequence[float], count: int) -> list[int]:
-    """Lossy counting (Manku & Motwani, VLDB 2002): the weakest go, anyone may come back; of equals the newest stay."""
-    return sorted(range(len(strengths)), key=lambda at: (strengths[at], at), reverse=True)[:count]
+    def packed(self) -> ItemStatistics:
+        """The same as they are stored now."""
+        fields = msgspec.structs.asdict(self)
+        return ItemStatistics(**fields | {name: packed(fields[name]) for name in ("together", "lately", "after")})
 
 
 class _Progress(msgspec.Struct, array_like=True):
@@ -221,6 +106,7 @@ class _Weight(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _statistics = msgspec.msgpack.Decoder(ItemStatistics)
+_first = msgspec.msgpack.Decoder(_First)
 _progress = msgspec.msgpack.Decoder(_Progress)
 _weight = msgspec.msgpack.Decoder(_Weight)
 _summary = msgspec.msgpack.Decoder(Summary)
@@ -234,10 +120,11 @@ def encode_statistics(stats: ItemStatistics) -> bytes:
 def decode_statistics(data: bytes) -> ItemStatistics:
     """The statistics these bytes hold; raises PoisonEvent or NewerVersion."""
     try:
-        stats = _statistics.decode(_body(data))
+        body = _body(data)
+        stats = _first.decode(body).packed() if data[0] == 1 else _statistics.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PoisonEvent("statistics", str(error)) from error
-    if not len(stats.neighbours) == len(stats.together) == len(stats.lately) == len(stats.after):
+    if not _WIDTH * len(stats.neighbours) == len(stats.together) == len(stats.lately) == len(stats.after):
         raise PoisonEvent("statistics", "weights of more or fewer neighbours than there are")
     return stats
 
@@ -273,6 +160,6 @@ def strength(data: bytes, half_life: float) -> float:
 
 def _body(data: bytes) -> memoryview:
     refuse_newer(data, STATISTICS_VERSION, "an item's statistics")
-    if data[:1] != bytes([STATISTICS_VERSION]):
+    if data[:1] not in _READ:
         raise PoisonEvent("statistics", f"unknown version {data[:1]!r}")
     return memoryview(data)[1:]

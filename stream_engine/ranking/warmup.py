@@ -7,7 +7,7 @@ import numpy as np
 from stream_engine.events import Interaction, Received, Source
 from stream_engine.index.protocol import ranked
 from stream_engine.items.record import CatalogueRecord
-from stream_engine.items.statistics import observe
+from stream_engine.items.tally import observe
 from stream_engine.items.updates import updates_of
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.pipeline import Pipeline

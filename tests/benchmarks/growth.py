@@ -18,7 +18,8 @@ import numpy as np
 from strangers import strangers
 
 from stream_engine.events import Interaction, Received, Source
-from stream_engine.items.statistics import ItemStatistics, encode_statistics, observe
+from stream_engine.items.statistics import ItemStatistics, encode_statistics
+from stream_engine.items.tally import observe
 from stream_engine.items.updates import ItemUpdate
 from stream_engine.settings import StatisticsSettings, UserSettings
 from stream_engine.users import UserState, advance, encode_state

@@ -13,7 +13,7 @@ import numpy as np
 from proc import resident
 
 from stream_engine.items.record import CatalogueRecord
-from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.statistics import ItemStatistics, packed
 from stream_engine.items.view import ItemView
 from stream_engine.settings import StatisticsSettings
 from stream_engine.vectors import unit
@@ -23,7 +23,7 @@ DIMENSIONS = 384
 
 def full(item_id: str, others: list[str], at: float, settings: StatisticsSettings) -> ItemStatistics:
     """Statistics of an item with these neighbours."""
-    weights = tuple(1.0 + place for place in range(len(others)))
+    weights = packed(1.0 + place for place in range(len(others)))
     return ItemStatistics(
         updated=at,
         landmark=at,

@@ -32,7 +32,8 @@ from stream_engine.events import Interaction, Item, Received, Source
 from stream_engine.index.memory import MemoryIndex
 from stream_engine.index.protocol import Point
 from stream_engine.items.record import record_of
-from stream_engine.items.statistics import ItemStatistics, observe
+from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.tally import observe
 from stream_engine.items.view import ItemView
 from stream_engine.local.broker import start_broker
 from stream_engine.local.demo_data import from_files

@@ -19,8 +19,8 @@ RAISED = {
         ("data[0] != RECORD_VERSION", "data[0] not in (1, 2)"),
     ),
     "items/statistics.py": (
-        ("\nSTATISTICS_VERSION = 1\n", "\nSTATISTICS_VERSION = 2\n"),
-        ("data[:1] != bytes([STATISTICS_VERSION])", "data[:1] not in (b'\\1', b'\\2')"),
+        ("\nSTATISTICS_VERSION = 2\n", "\nSTATISTICS_VERSION = 3\n"),
+        ('_READ = (b"\\1", b"\\2")', '_READ = (b"\\1", b"\\2", b"\\3")'),
     ),
     "items/updates.py": (
         ("\nUPDATES_VERSION = 1\n", "\nUPDATES_VERSION = 2\n"),

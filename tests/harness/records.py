@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from stream_engine.items.statistics import ItemStatistics, beginning
+from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.tally import beginning
 from stream_engine.items.updates import ItemUpdate
 from stream_engine.streaming.chunks import Chunk
 from stream_engine.streaming.positions import Positions

@@ -8,7 +8,8 @@ import numpy as np
 
 from stream_engine.events import Source
 from stream_engine.items.record import CatalogueRecord
-from stream_engine.items.statistics import ItemStatistics, observe
+from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.tally import observe
 from stream_engine.items.updates import updates_of
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.question import Question

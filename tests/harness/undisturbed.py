@@ -15,7 +15,8 @@ from stream_engine.encoder.load import open_encoder
 from stream_engine.events import Received
 from stream_engine.items import statistics
 from stream_engine.items.record import decode_record
-from stream_engine.items.statistics import ItemStatistics, decode_statistics, observe
+from stream_engine.items.statistics import ItemStatistics, decode_statistics
+from stream_engine.items.tally import observe
 from stream_engine.items.updates import ItemUpdate, updates_of
 from stream_engine.items.view import ItemView
 from stream_engine.settings import Settings, StatisticsSettings

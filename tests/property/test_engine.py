@@ -15,7 +15,8 @@ from stream_engine.events import EventType, Interaction, Received, Source
 from stream_engine.index.memory import MemoryIndex
 from stream_engine.index.protocol import Point
 from stream_engine.items.record import CatalogueRecord
-from stream_engine.items.statistics import ItemStatistics, observe
+from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.tally import observe
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings

@@ -9,7 +9,8 @@ from harness.records import record
 from harness.worlds import Stages, surplus_of
 
 from stream_engine.events import Interaction, Received, Source
-from stream_engine.items.statistics import ItemStatistics, encode_statistics, observe
+from stream_engine.items.statistics import ItemStatistics, encode_statistics
+from stream_engine.items.tally import observe
 from stream_engine.items.updates import ItemUpdate, encode_updates, updates_of
 from stream_engine.settings import StatisticsSettings, UserSettings
 from stream_engine.streaming.publisher import FakePublisher

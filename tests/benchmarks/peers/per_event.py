@@ -19,7 +19,8 @@ from stream_engine.codec import Limits
 from stream_engine.encoder.load import open_encoder
 from stream_engine.engine import Engine
 from stream_engine.index.open import open_index
-from stream_engine.items.statistics import ItemStatistics, observe
+from stream_engine.items.statistics import ItemStatistics
+from stream_engine.items.tally import observe
 from stream_engine.items.updates import decode_updates
 from stream_engine.items.view import ItemView
 from stream_engine.ranking.exploring import Explorer

@@ -15,7 +15,7 @@ from stream_engine.items.bounded import BestFew
 from stream_engine.items.neighbours import WAITING
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.space import fitted, plain
-from stream_engine.items.statistics import ItemStatistics, encode_statistics
+from stream_engine.items.statistics import ItemStatistics, encode_statistics, packed
 from stream_engine.items.view import ItemView
 from stream_engine.settings import StatisticsSettings
 from stream_engine.users import item_hash
@@ -35,14 +35,14 @@ def record(item_id: str, vector: Vector | None = None, **fields: object) -> Cata
 def stats(
     clicks: float = 1.0, at: float = 50.0, together: Mapping[str, float] = MappingProxyType({}), **fields: object
 ) -> ItemStatistics:
-    weights = tuple(together.values())
+    weights = packed(together.values())
     return statistics(
         at,
         clicks=clicks,
         first_click=at,
         last_click=at,
         popularity=(clicks, clicks),
-        pairs=sum(weights),
+        pairs=sum(together.values()),
         neighbours=tuple(together),
         together=weights,
         lately=weights,

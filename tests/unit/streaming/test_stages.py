@@ -15,7 +15,7 @@ from stream_engine.errors import NewerVersion, Unavailable
 from stream_engine.index.protocol import Query
 from stream_engine.items.record import decode_record
 from stream_engine.items.statistics import decode_statistics
-from stream_engine.items.updates import ItemUpdate, encode_updates
+from stream_engine.items.updates import UPDATES_VERSION, ItemUpdate, encode_updates
 from stream_engine.streaming.stages import ANNOUNCED
 from stream_engine.streaming.stages import statistics as statistics_stage
 from stream_engine.vectors import Matrix
@@ -156,6 +156,17 @@ async def test_statistics_count_each_click_once_however_often_it_is_said() -> No
     assert await stages.statistics.handle(records) == first
     again = await stages.statistics.handle([*records, said(2, update("a", 2))])
     assert decode_statistics(again[0].value or b"").clicks == 3
+
+
+async def test_what_was_added_before_a_failure_is_not_kept() -> None:
+    stages = Stages()
+    await stages.statistics.handle([said(0, update("a", 0))])
+    later = FakeRecord(2, bytes([UPDATES_VERSION + 1]), None, (), "interactions")
+    with pytest.raises(NewerVersion):
+        await stages.statistics.handle([said(1, update("a", 1)), later])
+    assert {decode_statistics(value).clicks for value in stages.items.values.values()} == {1.0}
+    (written,) = await stages.statistics.handle([said(1, update("a", 1))])
+    assert decode_statistics(written.value or b"").clicks == 2
 
 
 async def test_statistics_go_on_from_the_table_once_forgotten() -> None:
