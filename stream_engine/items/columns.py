@@ -31,6 +31,14 @@ class Pairs(NamedTuple):
     similar: RowNumbers
 
 
+class News(NamedTuple):
+    """What compiled loops read of how much was heard of an item since its neighbours were written."""
+
+    waiting: NDArray[np.bool_]
+    heard: Floats
+    settled: Floats
+
+
 class Traits(NamedTuple):
     """What compiled loops read of the items themselves."""
 
@@ -46,7 +54,7 @@ class Traits(NamedTuple):
 
 _STATISTICS = (
     *("counted", "first_click", "last_click", "clicks", "popularity", "rarity", "followed", "settled"),
-    *("together", "lately", "after", "follows"),
+    *("together", "lately", "after", "follows", "waiting", "heard"),
 )
 
 
@@ -73,7 +81,9 @@ class Columns:
     popularity: Floats  # (n, half-lives), decayed to `last_click`
     rarity: Floats  # 1 / sqrt(1 + all pair weight)
     followed: Floats
-    settled: Floats  # all pair weight when the neighbours were written
+    waiting: Flags  # whether more was heard since its neighbours were written
+    heard: Floats  # all pair weight, as heard last
+    settled: Floats  # and when the neighbours were written
     neighbours: RowNumbers  # (n, k), strongest first
     together: Halves  # (n, k)
     lately: Halves  # (n, k), decayed to the latest pair
@@ -110,6 +120,11 @@ class Columns:
             self.last_click,
             self.popularity,
         )
+
+    @cached_property
+    def news(self) -> News:
+        """Views of these arrays."""
+        return News(self.waiting, self.heard, self.settled)
 
     @property
     def bytes_per_row(self) -> int:
@@ -166,6 +181,8 @@ def blank(*, dimensions: int, similar: int, neighbours: int, followers: int, hal
         popularity=np.zeros((0, half_lives), np.float32),
         rarity=np.zeros(0, np.float32),
         followed=np.zeros(0, np.float32),
+        waiting=np.zeros(0, np.bool_),
+        heard=np.zeros(0, np.float32),
         settled=np.zeros(0, np.float32),
         neighbours=np.zeros((0, neighbours), np.int32),
         together=np.zeros((0, neighbours), np.float16),

@@ -17,7 +17,9 @@ from stream_engine.items.tally import decay
 from stream_engine.settings import StatisticsSettings
 
 log = logging.getLogger(__name__)
-WAITING = 4_096  # items; of more the one that has waited longest is done, so that nobody waits for all at once
+WAITING = (
+    16_384  # items, of a kilobyte or two; of more the one that has waited longest is done, so that none waits for all
+)
 _MOST = np.float32(60_000.0)  # what a half-precision weight can hold
 
 RowOf = Callable[[str, int], int]
@@ -33,33 +35,30 @@ class Neighbours:
     def __init__(self, row_of: RowOf, settings: StatisticsSettings) -> None:
         self._row_of = row_of
         self._settings = settings
-        self._waiting: dict[int, tuple[float, Statistics]] = {}
+        self._waiting: dict[int, Statistics] = {}
 
     def note(self, columns: Columns, row: int, pairs: float, statistics: Statistics) -> None:
         """These are the latest of a row, with all pair weight ever seen."""
-        self._waiting[row] = pairs, statistics
+        self._waiting[row] = statistics
+        columns.waiting[row], columns.heard[row] = True, pairs
         if len(self._waiting) > WAITING:
-            self.settle(columns, [next(iter(self._waiting))], news=0.0)
+            self.settle(columns, [next(iter(self._waiting))])
 
     def forget(self, row: int) -> None:
         """There is nothing to say of it."""
         self._waiting.pop(row, None)
 
-    def settle(self, columns: Columns, rows: Iterable[int], *, news: float) -> None:
-        """Bring these rows up to date if their pairs grew by more than this factor.
-
-        What an item has seen often one more click hardly changes.
-        """
+    def settle(self, columns: Columns, rows: Iterable[int]) -> None:
+        """Bring these rows up to date."""
         for row in rows:
-            if row not in self._waiting:
+            statistics = self._waiting.pop(row, None)
+            if statistics is None:
                 continue
-            pairs, statistics = self._waiting[row]
-            if pairs >= news * columns.settled[row]:
-                del self._waiting[row]
-                try:
-                    self._write(columns, row, statistics())
-                except PoisonEvent:
-                    log.exception("unreadable statistics")
+            columns.waiting[row] = False
+            try:
+                self._write(columns, row, statistics())
+            except PoisonEvent:
+                log.exception("unreadable statistics")
 
     def _write(self, columns: Columns, row: int, stats: ItemStatistics) -> None:
         columns.settled[row] = stats.pairs

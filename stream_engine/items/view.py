@@ -146,9 +146,9 @@ class ItemView:
             self._offer(row)
         self._neighbours.note(columns, row, stats.pairs, whole)
 
-    def settle(self, rows: Iterable[int], *, news: float = 1.0) -> None:
-        """Bring these rows' neighbours and followers up to date if their pairs grew by more than this factor."""
-        self._neighbours.settle(self.columns, rows, news=news)
+    def settle(self, rows: Iterable[int]) -> None:
+        """Bring these rows' neighbours and followers up to date."""
+        self._neighbours.settle(self.columns, rows)
 
     def remember_similar(self, row: int, similar: Rows) -> None:
         """Keep what was found nearest to an item by text, best first."""

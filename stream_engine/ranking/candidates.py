@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
+from stream_engine.items.columns import News
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.filters import Flags, Removed, Sieve, allowed, asked_for, sieve_of, sifted, told
 from stream_engine.ranking.habits import Habits
@@ -87,10 +88,8 @@ class Gatherer:
         return Candidates(taste, best, parts, how, told(removed))
 
     def _settle(self, taste: Taste) -> None:
-        view, recent = self._view, taste.recent.tolist()
-        view.settle(recent[:LATELY], news=NEWS)
-        view.settle(recent[LATELY:], news=OLD_NEWS)
-        view.settle(view.columns.similar[recent[:BRIDGED], :BRIDGE_WIDTH].ravel().tolist(), news=OLD_NEWS)
+        columns = self._view.columns
+        self._view.settle(_outdated(columns.news, columns.similar, taste.recent).tolist())
 
     def _lists(self, taste: Taste, matches: Rows) -> Listed:
         lists = [source(self._view, taste, matches) for source in self._listing.values()]
@@ -104,6 +103,30 @@ class Gatherer:
         proposals = most_proposed(pairs, heard) + len(lists.rows)
         pool = self._pool = roomy(self._pool, items=len(self._view.ids), proposals=proposals)
         return pool, propose(pairs, heard, self._weighing, lists.rows, pool)
+
+
+@compiled
+def _outdated(news: News, similar: NDArray[np.int32], recent: Rows) -> Rows:
+    """Of the rows that speak, those whose pairs grew by enough since they were written.
+
+    What an item has seen often one more click hardly changes.
+    """
+    rows, count = np.empty(len(recent) + BRIDGED * BRIDGE_WIDTH, np.int64), 0
+    for place in range(len(recent)):
+        if _has_news(news, recent[place], NEWS if place < LATELY else OLD_NEWS):
+            rows[count] = recent[place]
+            count += 1
+    for row in recent[:BRIDGED]:
+        for other in similar[row, :BRIDGE_WIDTH]:
+            if other >= 0 and _has_news(news, other, OLD_NEWS):
+                rows[count] = other
+                count += 1
+    return rows[:count]
+
+
+@compiled
+def _has_news(news: News, row: int, growth: float) -> bool:
+    return bool(news.waiting[row] and news.heard[row] >= growth * news.settled[row])
 
 
 @compiled

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from stream_engine.errors import PoisonEvent
 from stream_engine.items.bounded import BestFew
-from stream_engine.items.neighbours import WAITING
 from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.space import fitted, plain
 from stream_engine.items.statistics import ItemStatistics, encode_statistics, packed
@@ -152,12 +151,13 @@ def test_weights_beyond_half_precision_stay_finite_and_first() -> None:
     assert np.isfinite(view.columns.follows).all()
 
 
-def test_of_many_changes_the_oldest_settle_one_at_a_time() -> None:
+def test_of_many_changes_the_oldest_settle_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_engine.items.neighbours.WAITING", 100)
     view = new_view()
-    for number in range(WAITING + 5):
+    for number in range(105):
         view.put_statistics(f"i{number}", stats(together={f"i{number + 1}": 1.0}))
         settled = np.count_nonzero(view.columns.settled)
-        assert settled == max(0, number + 1 - WAITING)
+        assert settled == max(0, number - 99)
     assert [view.columns.settled[view.row(f"i{number}")] for number in range(6)] == [1.0] * 5 + [0.0]
 
 
@@ -183,20 +183,6 @@ def test_statistics_that_cannot_be_read_further_are_told_of_and_left(caplog: pyt
     assert "unreadable statistics" in caplog.text
     with pytest.raises(PoisonEvent):
         view.put_encoded("a", b"\x01nothing")
-
-
-def test_little_news_can_wait() -> None:
-    view = new_view()
-    row = view.row
-    view.put(record("b"))
-    view.put_statistics("a", stats(together={"b": 100.0}))
-    view.settle([row("a")], news=1.1)
-    view.put_statistics("a", stats(together={"b": 101.0}))
-    view.settle([row("a")], news=1.1)
-    assert view.columns.together[row("a"), 0] == 100.0
-    view.put_statistics("a", stats(together={"b": 120.0}))
-    view.settle([row("a")], news=1.1)
-    assert view.columns.together[row("a"), 0] == 120.0
 
 
 def test_an_item_that_comes_back_keeps_its_neighbours() -> None:
@@ -250,7 +236,7 @@ def test_hashes_are_those_of_the_users_state() -> None:
 def test_a_row_is_there_for_what_is_announced_or_counted_and_for_nothing_else() -> None:
     view = new_view()
     view.put_statistics("a", stats(together={"unheard": 1.0}))
-    view.settle([view.row("a")], news=0.0)
+    view.settle([view.row("a")])
     assert (view.row("unheard"), len(view.ids)) == (None, 1)
     view.put(record("a", categories=("x",)))
     view.remove("a")
@@ -276,7 +262,7 @@ def test_statistics_that_come_and_go_take_no_more_rows_and_nobody_keeps_a_false_
         view.forget_statistics(f"once{number - 300}")
         item_id = kept[number % 10]
         view.put_statistics(item_id, stats(together={kept[3]: 1.0, f"once{number - int(rng.integers(400))}": 2.0}))
-        view.settle([view.row(item_id)], news=0.0)
+        view.settle([view.row(item_id)])
         for row in view.columns.neighbours[view.rows(kept[:10])].ravel().tolist():
             assert row == -1 or row == view.row(kept[3]) or int(view.ids[row][4:]) <= number
     assert len(view.ids) < 1_500 + 300 + 200

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from harness.records import statistics
 from harness.shop import NOW, Shop
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_engine.errors import BadConfiguration
 from stream_engine.events import Source
+from stream_engine.items.statistics import packed
 from stream_engine.ranking.candidates import Gatherer
 from stream_engine.ranking.features import FACTS, FEATURES, _halved, _logs, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
@@ -27,6 +29,19 @@ def feature(shop: Shop, taste: Taste, name: str, habits: Habits | None = None) -
     table = features_of(stock_of(shop.view), taste.moment, found.rows, found.strengths)
     column = table[:, FEATURES.index(name)]
     return dict(zip(shop.named(found.rows.tolist()), column.tolist(), strict=True))
+
+
+def test_little_news_of_an_item_can_wait() -> None:
+    shop = Shop("a", "b")
+    taste, gatherer = shop.taste("a"), Gatherer(shop.view)
+
+    def told_after(heard: float) -> float:
+        weights = {name: packed([heard]) for name in ("together", "lately", "after")}
+        shop.view.put_statistics("a", statistics(NOW, clicks=9.0, pairs=heard, neighbours=("b",), **weights))
+        gatherer.gather(taste, np.zeros(0, np.int64), Habits())
+        return float(shop.view.columns.together[shop.view.row("a"), 0])
+
+    assert [told_after(heard) for heard in (100.0, 101.0, 120.0)] == [100.0, 100.0, 120.0]
 
 
 def told_facts(shop: Shop, taste: Taste) -> dict[str, float]:
