@@ -112,9 +112,10 @@ class Engine:
         questions = [self._question(step.received, step.after) for step in last.values()]
         found, no_index = await self._candidates([*(lesson.question for lesson in lessons), *questions])
         self._learn(lessons, found[: len(lessons)])
+        made = self._pipeline.made(found[len(lessons) :])
         lists = [
-            UserOutcome(user_id, step.after, self._answer(step.received, each, now, no_encoder + no_index))
-            for (user_id, step), each in zip(last.items(), found[len(lessons) :], strict=True)
+            UserOutcome(user_id, step.after, self._answer(step.received, question, items, now, no_encoder + no_index))
+            for (user_id, step), question, items in zip(last.items(), questions, made, strict=True)
         ]
         return ChunkOutcome(tuple(lists), self._updates(steps), announced)
 
@@ -142,7 +143,7 @@ class Engine:
 
     def chosen(self, found: Candidates, *, explore: int | None = None) -> tuple[RecommendedItem, ...]:
         """The list made of what was proposed; `explore` overrides the setting."""
-        return self._pipeline.made(found, explore=explore)
+        return self._pipeline.made([found], explore=explore)[0]
 
     async def recommend(
         self,
@@ -164,8 +165,8 @@ class Engine:
             categories=categories,
             exclude=exclude,
         )
-        (found,), degraded = await self._candidates([question])
-        return self._recommendation(found, None, now, degraded)
+        found, degraded = await self._candidates([question])
+        return self._answer(None, question, self._pipeline.made(found)[0], now, degraded)
 
     def _announced(self, received: Sequence[Received]) -> tuple[Item, ...]:
         """Inline items new to the view, each once, the last word on each."""
@@ -240,13 +241,14 @@ class Engine:
         for lesson, candidates in zip(lessons, found, strict=True):
             self._pipeline.learn(candidates, lesson.item_id)
 
-    def _answer(self, received: Received, found: Candidates, now: float, degraded: tuple[str, ...]) -> Recommendation:
-        return self._recommendation(found, received, now, degraded)
-
-    def _recommendation(
-        self, found: Candidates, received: Received | None, now: float, degraded: tuple[str, ...]
+    def _answer(
+        self,
+        received: Received | None,
+        question: Question,
+        items: tuple[RecommendedItem, ...],
+        now: float,
+        degraded: tuple[str, ...],
     ) -> Recommendation:
-        question = found.taste.question
         source = received.source if received else NOWHERE
         event_id = received.interaction.event_id if received else None
         return Recommendation(
@@ -257,7 +259,7 @@ class Engine:
             interactions=question.interactions,
             model=Models(self._fingerprint, self._ranker.version),
             degraded=degraded,
-            items=self._pipeline.made(found),
+            items=items,
         )
 
     def _updates(self, steps: Sequence[_Step]) -> tuple[ItemUpdate, ...]:

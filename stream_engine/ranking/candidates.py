@@ -51,9 +51,10 @@ class Candidates(NamedTuple):
         bits = int(self.parts[position])
         return tuple(name for name, bit in _BIT.items() if bits & bit)
 
-    def origins(self, positions: NDArray[np.int64]) -> list[str]:
-        """For each candidate the first part that has it among its best."""
-        return [_FIRST[bits] for bits in self.parts[positions].tolist()]
+
+def origins_of(parts: NDArray[np.int32]) -> list[str]:
+    """For each candidate the first part that has it among its best."""
+    return [_FIRST[bits] for bits in parts.tolist()]
 
 
 class Listed(NamedTuple):

@@ -1,7 +1,8 @@
-"""From candidates to the places of a list in one compiled call: features, scores, choice, reasons."""
+"""From the candidates of many to their lists in one compiled call: features, scores, choice, reasons."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,22 +11,52 @@ from numpy.typing import NDArray
 from stream_engine.compiled import compiled
 from stream_engine.items.columns import Traits
 from stream_engine.items.view import Rows
+from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.features import Stock, facts_of, features_of
 from stream_engine.ranking.pool import STRENGTHS
 from stream_engine.ranking.ranker import Net, scores_of, shares_of
-from stream_engine.ranking.reasons import Why, why_of
+from stream_engine.ranking.reasons import MOST, Why, why_of
 from stream_engine.ranking.selectors import POOL, diverse, explored, highest
 from stream_engine.ranking.taste import Moment
+from stream_engine.ranking.weighing import Heard
 
 _HAD = STRENGTHS.index("again")
 _LINE = 64  # bytes of memory that come together
+
+
+class Asked(NamedTuple):
+    """Questions with their candidates, all in one array each; line by line, `ends` says where each question's end."""
+
+    rows: Rows
+    parts: NDArray[np.int32]
+    strengths: NDArray[np.float32]
+    recent: Rows
+    voices: NDArray[np.float32]
+    had: Rows
+    counts: NDArray[np.float32]
+    ages: NDArray[np.float64]
+    left: Rows
+    probes: NDArray[np.float32]
+    ends: NDArray[np.int64]  # (questions + 1, 5): of candidates, recent, had, left, probes
+    times: NDArray[np.float64]  # (questions, 2): now, and since the last interaction
+    numbers: NDArray[np.int64]  # (questions, 2): interactions, and the size of the list
+
+
+class Chosen(NamedTuple):
+    """Lists one after the other: items, the bits of the parts that propose each, scores, why, and where lists end."""
+
+    rows: Rows
+    parts: NDArray[np.int32]
+    scores: NDArray[np.float64]  # to six digits
+    why: Why
+    ends: NDArray[np.int64]  # (questions + 1,)
 
 
 class Choice(NamedTuple):
     """What makes the list, best first: positions among the candidates, their scores, and why."""
 
     positions: NDArray[np.int64]
-    scores: NDArray[np.float64]  # to six digits
+    scores: NDArray[np.float32]
     why: Why
 
 
@@ -38,19 +69,81 @@ class Proposed(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What the list is to be: `explore` keeps a place (from 1; 0: none) for what nobody clicked."""
+    """What lists are to be: `explore` keeps a place (from 1; 0: none) for what nobody clicked."""
 
-    size: int
     diversity: float
     explore: int
 
 
+def asked_of(found: Sequence[Candidates]) -> Asked:
+    """The arrays of these one after the other."""
+    tastes = [each.taste for each in found]
+    lengths = [
+        (len(each.rows), len(taste.recent), len(taste.had), len(taste.left), len(taste.probes))
+        for each, taste in zip(found, tastes, strict=True)
+    ]
+    return Asked(
+        np.concatenate([each.rows for each in found]),
+        np.concatenate([each.parts for each in found]),
+        np.concatenate([each.strengths for each in found]),
+        np.concatenate([taste.recent for taste in tastes]),
+        np.concatenate([taste.voices for taste in tastes]),
+        np.concatenate([taste.had for taste in tastes]),
+        np.concatenate([taste.counts for taste in tastes]),
+        np.concatenate([taste.ages for taste in tastes]),
+        np.concatenate([taste.left for taste in tastes]),
+        np.concatenate([taste.probes for taste in tastes]),
+        np.cumsum(np.array([(0,) * len(lengths[0]), *lengths], np.int64), axis=0),
+        np.array([(taste.question.now, taste.since) for taste in tastes]),
+        np.array([(taste.question.interactions, taste.question.size) for taste in tastes], np.int64),
+    )
+
+
 @compiled
-def choice_of(stock: Stock, moment: Moment, net: Net, proposed: Proposed, wanted: Wanted) -> Choice:
+def choices_of(stock: Stock, net: Net, asked: Asked, wanted: Wanted) -> Chosen:
+    """The best and most varied of each question's candidates."""
+    ends, most = np.zeros(len(asked.numbers) + 1, np.int64), asked.numbers[:, 1].sum()
+    rows, parts, scores = np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.float64)
+    kinds, witnesses = np.empty(MOST * most, np.int64), np.empty(MOST * most, np.int64)
+    shares, bounds, used = np.empty(MOST * most, np.float64), np.zeros(most + 1, np.int64), 0
+    for at in range(len(asked.numbers)):
+        begin, end = asked.ends[at : at + 2, 0]
+        proposed = Proposed(asked.rows[begin:end], asked.parts[begin:end], asked.strengths[begin:end])
+        choice = choice_of(stock, _moment(asked, at), net, proposed, asked.numbers[at, 1], wanted)
+        first, last = ends[at], ends[at] + len(choice.positions)
+        rows[first:last], parts[first:last] = proposed.rows[choice.positions], proposed.parts[choice.positions]
+        scores[first:last] = choice.scores
+        told = used + len(choice.why.kinds)
+        kinds[used:told], witnesses[used:told] = choice.why.kinds, choice.why.witnesses
+        shares[used:told] = choice.why.parts
+        bounds[first + 1 : last + 1] = used + choice.why.bounds[1:]
+        ends[at + 1], used = last, told
+    count = ends[-1]
+    why = Why(kinds[:used], witnesses[:used], np.rint(shares[:used] * 1e3) / 1e3, bounds[: count + 1])
+    return Chosen(rows[:count], parts[:count], np.rint(scores[:count] * 1e6) / 1e6, why, ends)
+
+
+@compiled
+def _moment(asked: Asked, at: int) -> Moment:
+    """That of one question."""
+    (_, recent, had, left, probe), (_, recent_end, had_end, left_end, probe_end) = asked.ends[at : at + 2]
+    heard = Heard(
+        asked.recent[recent:recent_end],
+        asked.voices[recent:recent_end],
+        asked.had[had:had_end],
+        asked.counts[had:had_end],
+        asked.left[left:left_end],
+    )
+    now, since = asked.times[at]
+    return Moment(heard, asked.ages[had:had_end], asked.probes[probe:probe_end], now, since, asked.numbers[at, 0])
+
+
+@compiled
+def choice_of(stock: Stock, moment: Moment, net: Net, proposed: Proposed, size: int, wanted: Wanted) -> Choice:
     """The best and most varied of the candidates."""
     rows, parts, strengths = proposed
     _fetch(stock.traits, rows)
-    size, diversity, explore = wanted
+    diversity, explore = wanted
     table, facts = features_of(stock, moment, rows, strengths), facts_of(stock, moment)
     scores = scores_of(net, table, facts)
     count = min(size, len(scores))
@@ -63,7 +156,7 @@ def choice_of(stock: Stock, moment: Moment, net: Net, proposed: Proposed, wanted
     shares = shares_of(net, table[chosen], facts)
     had = strengths[:, _HAD][chosen] > 0
     why = why_of(stock, moment.heard.recent, rows[chosen], parts[chosen], had, shares)
-    return Choice(chosen, np.rint(scores[chosen].astype(np.float64) * 1e6) / 1e6, why)
+    return Choice(chosen, scores[chosen], why)
 
 
 @compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +14,8 @@ from stream_engine.events import RecommendedItem
 from stream_engine.index.protocol import Match, Query
 from stream_engine.items.bounded import in_turn
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.candidates import Candidates, Gatherer
-from stream_engine.ranking.choice import Proposed, Wanted, choice_of
+from stream_engine.ranking.candidates import Candidates, Gatherer, origins_of
+from stream_engine.ranking.choice import Chosen, Wanted, asked_of, choices_of
 from stream_engine.ranking.exploring import is_explored
 from stream_engine.ranking.features import FEATURES, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
@@ -87,19 +87,24 @@ class Pipeline:
         last = int(taste.recent[0])
         return None if is_explored(self._view, last) else last
 
-    def made(self, found: Candidates, *, explore: int | None = None) -> tuple[RecommendedItem, ...]:
-        """The best and most varied of the candidates, with reasons; empty only if nothing may be shown.
+    def made(self, found: Sequence[Candidates], *, explore: int | None = None) -> list[tuple[RecommendedItem, ...]]:
+        """The best and most varied of the candidates of each, with reasons; empty only if nothing may be shown.
 
         `explore` overrides the setting.
         """
-        ids, taste = self._view.ids, found.taste
-        proposed = Proposed(found.rows, found.parts, found.strengths)
-        explore = self._settings.explore if explore is None else explore
-        wanted = Wanted(taste.question.size, self._settings.diversity, explore)
-        positions, scores, why = choice_of(stock_of(self._view), taste.moment, self._ranker.net, proposed, wanted)
-        chosen = [ids[row] for row in found.rows[positions].tolist()]
-        lines = chosen, count(1), scores.tolist(), found.origins(positions), reasons(why, ids)
-        return tuple(map(RecommendedItem, *lines))
+        if not found:
+            return []
+        wanted = Wanted(self._settings.diversity, self._settings.explore if explore is None else explore)
+        chosen = choices_of(stock_of(self._view), self._ranker.net, asked_of(found), wanted)
+        return self._told(chosen)
+
+    def _told(self, chosen: Chosen) -> list[tuple[RecommendedItem, ...]]:
+        """The lists with names for numbers."""
+        ids, lists = self._view.ids, list(pairwise(chosen.ends.tolist()))
+        places = chain.from_iterable(range(1, 1 + end - begin) for begin, end in lists)
+        names, origins = [ids[row] for row in chosen.rows.tolist()], origins_of(chosen.parts)
+        items = list(map(RecommendedItem, names, places, chosen.scores.tolist(), origins, reasons(chosen.why, ids)))
+        return [tuple(items[begin:end]) for begin, end in lists]
 
     def learn(self, found: Candidates, item_id: str) -> None:
         """See how the clicked item would have been ranked, then learn that it was the answer."""

@@ -51,7 +51,7 @@ class Why(NamedTuple):
 
     kinds: NDArray[np.int64]  # places in KINDS
     witnesses: NDArray[np.int64]  # rows that they speak of, below zero where of none
-    parts: NDArray[np.float64]  # of all that speaks for the item, to three digits
+    parts: NDArray[np.float64]  # of all that speaks for the item
     bounds: NDArray[np.int64]  # where each item's begin, and where the last one's end
 
 
@@ -109,7 +109,7 @@ def _picked(shares: Features, witnesses: NDArray[np.int64]) -> Why:
                 gains[best] = -1.0
                 used += 1
         bounds[at + 1] = used
-    return Why(kinds[:used], named[:used], np.rint(parts[:used] * 1e3) / 1e3, bounds)
+    return Why(kinds[:used], named[:used], parts[:used], bounds)
 
 
 @compiled

@@ -33,5 +33,5 @@ def warm_up() -> None:
     pipeline = Pipeline(view, Ranker(), RankingSettings(size=1))
     (taste,) = tastes_of(view, [question_of("u", state, 2.0, size=1)])
     found = pipeline.candidates(taste, pipeline.lookup(taste), [ranked(["b"], [0.0], 1)])
-    pipeline.made(found)
+    pipeline.made([found])
     pipeline.learn(found, "b")

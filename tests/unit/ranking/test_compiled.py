@@ -54,7 +54,7 @@ def lists() -> list[list[object]]:
         mine = [f"i{item}" for item in np.random.default_rng(user).choice(60, user % 5, replace=False)]
         left = shop.view.columns.hashes[shop.view.rows([f"i{user}"])]
         found = pipeline.candidates(shop.taste(*mine, size=10, left=left), Lookup([]), [[Match("i55", 0.4)]])
-        told.append([[item.item_id, item.score, item.source, str(item.reasons)] for item in pipeline.made(found)])
+        told.append([[item.item_id, item.score, item.source, str(item.reasons)] for item in pipeline.made([found])[0]])
         pipeline.learn(found, f"i{user + 20}")
     return told
 

@@ -22,6 +22,7 @@ from stream_engine.ranking.selectors import diverse, explored, highest
 from stream_engine.ranking.taste import Taste
 from stream_engine.ranking.weighing import propose
 from stream_engine.settings import RankingSettings
+from stream_engine.vectors import unit
 
 
 def feature(shop: Shop, taste: Taste, name: str, habits: Habits | None = None) -> dict[str, float]:
@@ -42,6 +43,27 @@ def test_little_news_of_an_item_can_wait() -> None:
         return float(shop.view.columns.together[shop.view.row("a"), 0])
 
     assert [told_after(heard) for heard in (100.0, 101.0, 120.0)] == [100.0, 100.0, 120.0]
+
+
+def test_lists_made_together_are_those_made_one_by_one() -> None:
+    shop = Shop("plain", "never")
+    for place, item_id in enumerate("abcdef"):
+        shop.stock(item_id, 1.0, place / 5.0)
+    shop.clicks("a", "b", "plain")
+    shop.clicks("b", "c", "a", "d")
+    tastes = [
+        shop.taste(),
+        shop.taste("a", "plain"),
+        shop.taste("c", size=2),
+        shop.taste("b", "a", "d", interests=unit(np.eye(2, 8, dtype=np.float32))),
+    ]
+    found = [Gatherer(shop.view).gather(taste, np.zeros(0, np.int64), Habits()) for taste in tastes]
+    pipeline = Pipeline(shop.view, Ranker(), RankingSettings())
+    made = pipeline.made(found)
+    assert made == [pipeline.made([each])[0] for each in found]
+    assert [len(items) for items in made] == [5, 5, 2, 5]
+    assert all([item.rank for item in items] == list(range(1, len(items) + 1)) for items in made)
+    assert pipeline.made([]) == []
 
 
 def told_facts(shop: Shop, taste: Taste) -> dict[str, float]:

@@ -65,7 +65,7 @@ def test_every_reason_of_every_list_is_true(seed: int) -> None:
     for user in range(20):
         mine = [f"i{number}" for number in np.random.default_rng(user).choice(60, 3, replace=False)]
         found = pipeline.candidates(shop.taste(*mine, size=20), Lookup([]), [[Match("i55", 0.4)]])
-        for item in pipeline.made(found):
+        for item in pipeline.made([found])[0]:
             assert len(item.reasons) <= 2
             assert len({reason.kind for reason in item.reasons}) == len(item.reasons)
             for reason in item.reasons:
