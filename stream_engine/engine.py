@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
 from typing import NamedTuple
 
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.errors import Unavailable
-from stream_engine.events import Interaction, Item, Models, Received, Recommendation, RecommendedItem, Source, Trigger
+from stream_engine.events import Interaction, Item, Models, Received, Recommendation, RecommendedItem, Trigger
 from stream_engine.index.protocol import Index
 from stream_engine.items.updates import ItemUpdate, updates_of
 from stream_engine.items.view import ItemView
+from stream_engine.outcomes import NOWHERE, ChunkOutcome, Observed, UserOutcome, recommendation_id
 from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.pipeline import Pipeline
 from stream_engine.ranking.quality import Quality
@@ -23,34 +22,6 @@ from stream_engine.ranking.taste import tastes_of
 from stream_engine.settings import RankingSettings, UserSettings
 from stream_engine.users import UserState, advance, context, is_counted, space_of
 from stream_engine.vectors import Vector
-
-NOWHERE = Source("", -1, -1)
-
-
-class UserOutcome(NamedTuple):
-    """A user after a chunk: the new state, and the list that reflects it."""
-
-    user_id: str
-    state: UserState
-    recommendation: Recommendation
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkOutcome:
-    """What a chunk of clicks led to; `announced` are inline items that the view does not know."""
-
-    users: tuple[UserOutcome, ...]
-    updates: tuple[ItemUpdate, ...]
-    announced: tuple[Item, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What a chunk of clicks changed, where nobody wants the lists: states by user, and the rest of an outcome."""
-
-    states: Mapping[str, UserState]
-    updates: tuple[ItemUpdate, ...]
-    announced: tuple[Item, ...]
 
 
 class _Step(NamedTuple):
@@ -280,12 +251,6 @@ class Engine:
                 fade=settings.fade,
             )
         return tuple(updates)
-
-
-def recommendation_id(user_id: str, source: Source) -> str:
-    """The same for the same user and trigger, so that a list made twice is recognisable."""
-    place = f"{user_id}\0{source.topic}\0{source.partition}\0{source.offset}"
-    return blake2b(place.encode(), digest_size=12).hexdigest()
 
 
 def _text(received: Received) -> str:

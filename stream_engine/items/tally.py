@@ -35,6 +35,11 @@ def decay(seconds: float, half_life: float) -> float:
 class Tally:
     """Statistics while updates are added to them, which costs less for many; of ids that items share there is one."""
 
+    __slots__ = (
+        *("_after", "_clicks", "_first_click", "_followed", "_followers", "_landmark", "_last_click", "_lately"),
+        *("_pairs", "_places", "_popularity", "_together", "_updated", "_watermarks"),
+    )
+
     def __init__(self, stats: ItemStatistics) -> None:
         self._updated, self._landmark = stats.updated, stats.landmark
         self._clicks, self._first_click, self._last_click = stats.clicks, stats.first_click, stats.last_click

@@ -13,8 +13,8 @@ from stream_engine.items.columns import Traits
 from stream_engine.items.view import Rows
 from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.features import Stock, facts_of, features_of
+from stream_engine.ranking.net import Net, scores_of, shares_of
 from stream_engine.ranking.pool import STRENGTHS
-from stream_engine.ranking.ranker import Net, scores_of, shares_of
 from stream_engine.ranking.reasons import MOST, Why, why_of
 from stream_engine.ranking.selectors import POOL, diverse, explored, highest
 from stream_engine.ranking.taste import Moment

@@ -20,8 +20,9 @@ from stream_engine.ranking.exploring import is_explored
 from stream_engine.ranking.features import FEATURES, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.matched import MatchedRows
+from stream_engine.ranking.net import scores_of
 from stream_engine.ranking.quality import TOP, Quality, judged
-from stream_engine.ranking.ranker import Ranker, Sample, scores_of
+from stream_engine.ranking.ranker import Ranker, Sample
 from stream_engine.ranking.reasons import reasons
 from stream_engine.ranking.sources import SOURCES
 from stream_engine.ranking.taste import Taste

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_engine.encoder.hashed import HashedEncoder
-from stream_engine.engine import ChunkOutcome, Engine
+from stream_engine.engine import Engine
 from stream_engine.events import EventType, Interaction, Received, Source
 from stream_engine.index.memory import MemoryIndex
 from stream_engine.index.protocol import Point
@@ -18,6 +18,7 @@ from stream_engine.items.record import CatalogueRecord
 from stream_engine.items.statistics import ItemStatistics
 from stream_engine.items.tally import observe
 from stream_engine.items.view import ItemView
+from stream_engine.outcomes import ChunkOutcome
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings
 from stream_engine.users import UserState

@@ -10,8 +10,8 @@ from typing import Any
 from simulation.broker import CHANGELOG, CLICKS, LISTS, Record
 from simulation.clock import Clock
 from stream_engine.codec import Limits, decode_interaction
-from stream_engine.engine import ChunkOutcome, UserOutcome
 from stream_engine.events import Models, Received, Recommendation, RecommendedItem, Source, Trigger
+from stream_engine.outcomes import ChunkOutcome, UserOutcome
 from stream_engine.settings import UserSettings
 from stream_engine.streaming.changelogs import Marks
 from stream_engine.streaming.guard import Stage

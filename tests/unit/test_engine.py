@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream_engine.encoder.hashed import HashedEncoder
-from stream_engine.engine import Engine, recommendation_id
+from stream_engine.engine import Engine
 from stream_engine.errors import Unavailable
 from stream_engine.events import Interaction, Item, Received, Source
 from stream_engine.index.protocol import Match, Point, Query
@@ -15,6 +15,7 @@ from stream_engine.items.statistics import ItemStatistics
 from stream_engine.items.tally import observe
 from stream_engine.items.updates import ItemUpdate
 from stream_engine.items.view import ItemView
+from stream_engine.outcomes import recommendation_id
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, StatisticsSettings, UserSettings
 from stream_engine.users import advance, space_of

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from stream_engine.codec import encode_recommendation
 from stream_engine.codec.fields import key_identifier
-from stream_engine.engine import Engine, recommendation_id
+from stream_engine.engine import Engine
 from stream_engine.errors import PoisonEvent
 from stream_engine.events import Recommendation, Source, Trigger
+from stream_engine.outcomes import recommendation_id
 from stream_engine.settings import UserSettings
 from stream_engine.streaming.chunks import Record, source_of
 from stream_engine.streaming.letters import dead_letter

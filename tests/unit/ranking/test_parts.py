@@ -14,9 +14,10 @@ from stream_engine.ranking.candidates import Gatherer
 from stream_engine.ranking.features import FACTS, FEATURES, _halved, _logs, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.habits import Habits, noticed
+from stream_engine.ranking.net import LARGEST
 from stream_engine.ranking.pipeline import Lookup, Pipeline
 from stream_engine.ranking.pool import STRENGTHS, roomy
-from stream_engine.ranking.ranker import LARGEST, Ranker
+from stream_engine.ranking.ranker import Ranker
 from stream_engine.ranking.sampling import LEAST, Sampler
 from stream_engine.ranking.selectors import diverse, explored, highest
 from stream_engine.ranking.taste import Taste

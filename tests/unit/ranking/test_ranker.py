@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from stream_engine.ranking.features import COMPARED, FACTS, FEATURES
 from stream_engine.ranking.habits import Habits
-from stream_engine.ranking.ranker import LARGEST, Ranker, Sample, scores_of, shares_of
+from stream_engine.ranking.net import LARGEST, scores_of, shares_of
+from stream_engine.ranking.ranker import Ranker, Sample
 
 NO_FACTS = np.zeros(len(FACTS), np.float32)
 
