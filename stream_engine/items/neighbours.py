@@ -17,9 +17,7 @@ from stream_engine.items.tally import decay
 from stream_engine.settings import StatisticsSettings
 
 log = logging.getLogger(__name__)
-WAITING = (
-    16_384  # items, of a kilobyte or two; of more the one that has waited longest is done, so that none waits for all
-)
+WAITING = 16_384  # items, a kilobyte or two each; of more the first is done, so that nobody waits for all at once
 _MOST = np.float32(60_000.0)  # what a half-precision weight can hold
 
 RowOf = Callable[[str, int], int]
