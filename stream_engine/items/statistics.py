@@ -17,7 +17,6 @@ from stream_engine.errors import PoisonEvent
 from stream_engine.versions import refuse_newer
 
 STATISTICS_VERSION = 2
-_READ = (b"\1", b"\2")
 _WIDTH = 4  # bytes of a packed weight
 
 
@@ -160,6 +159,6 @@ def strength(data: bytes, half_life: float) -> float:
 
 def _body(data: bytes) -> memoryview:
     refuse_newer(data, STATISTICS_VERSION, "an item's statistics")
-    if data[:1] not in _READ:
+    if not data or not 1 <= data[0] <= STATISTICS_VERSION:  # every version so far is read
         raise PoisonEvent("statistics", f"unknown version {data[:1]!r}")
     return memoryview(data)[1:]

@@ -18,10 +18,7 @@ RAISED = {
         ("\nRECORD_VERSION = 1\n", "\nRECORD_VERSION = 2\n"),
         ("data[0] != RECORD_VERSION", "data[0] not in (1, 2)"),
     ),
-    "items/statistics.py": (
-        ("\nSTATISTICS_VERSION = 2\n", "\nSTATISTICS_VERSION = 3\n"),
-        ('_READ = (b"\\1", b"\\2")', '_READ = (b"\\1", b"\\2", b"\\3")'),
-    ),
+    "items/statistics.py": (("\nSTATISTICS_VERSION = 2\n", "\nSTATISTICS_VERSION = 3\n"),),
     "items/updates.py": (
         ("\nUPDATES_VERSION = 1\n", "\nUPDATES_VERSION = 2\n"),
         ("data[0] != UPDATES_VERSION", "data[0] not in (1, 2)"),

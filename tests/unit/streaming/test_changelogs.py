@@ -10,7 +10,7 @@ from harness import records
 
 from stream_engine.errors import PoisonEvent
 from stream_engine.events import Interaction, Received, Source
-from stream_engine.items.statistics import encode_statistics
+from stream_engine.items.statistics import encode_statistics, packed
 from stream_engine.items.statistics import marks as marks_of_item
 from stream_engine.settings import UserSettings
 from stream_engine.streaming.changelogs import goes_back
@@ -86,8 +86,8 @@ def test_what_is_no_state_has_no_marks(stored: bytes) -> None:
 
 
 def statistics(places: Mapping[int, int]) -> bytes:
-    weights = {"neighbours": ("a",), "together": (1.0,), "lately": (1.0,), "after": (0.0,)}
-    return encode_statistics(records.statistics(1.0, **weights, watermarks=places))
+    weights = {"together": packed([1.0]), "lately": packed([1.0]), "after": packed([0.0])}
+    return encode_statistics(records.statistics(1.0, neighbours=("a",), **weights, watermarks=places))
 
 
 def test_statistics_go_back_by_partition() -> None:
