@@ -5,6 +5,7 @@
 - One task for all that a poll brought: Faust makes four for every message, which the others then wait for.
 - Own positions: what is committed comes from `Positions`, not from Faust's ack lists, whose gap logic and off-by-one
   step over records at a rebalance. Records that were fetched but may not be delivered are sought again.
+- No thread of its own for the client (membership.py): half the time to a list.
 - Polled ahead: aiokafka asks for more only once all it has was taken, and while clicks are handled nobody takes it.
 - Back-pressure per partition: what has many chunks in hand is not fetched. Faust's own pauses a partition when the
   queue of its topic is full, and may let it starve.
@@ -26,7 +27,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from stream_engine.streaming.chunks import Chunk, Record
-from stream_engine.streaming.membership import MemberThread
+from stream_engine.streaming.membership import Member
 from stream_engine.streaming.positions import Partition, Positions, Span
 from stream_engine.streaming.recovering import take
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from stream_engine.streaming.chunk_app import ChunkApp
 
 CHUNKS_IN_HAND = 4  # of a partition; more are left on the broker
-LONGEST_POLL = 0.1  # seconds; commits and seeks of the same thread queue up behind a poll
+LONGEST_POLL = 0.1  # seconds; which partitions may be fetched is looked at before each
 
 Polled = tuple[int, Any]
 """The epoch in which a poll began, and what Faust says of it: records by partition, and which are active."""
@@ -44,11 +45,11 @@ class ChunkConsumer(FaustConsumer):
     """Hands over chunks of our topics, and of changelogs how far they are applied."""
 
     app: ChunkApp
-    _thread: MemberThread
+    _thread: Member
     _polling: asyncio.Task[Polled] | None = None  # what comes next
 
-    def _new_consumer_thread(self) -> MemberThread:
-        return MemberThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> Member:
+        return Member(self, loop=self.loop, beacon=self.beacon)
 
     @property
     def positions(self) -> Positions:

@@ -18,9 +18,9 @@ class Pacing:
     """After a fetch of everything, the next `every` seconds are for the topics that cannot wait.
 
     aiokafka names every partition in a request and again in the answer, most of which is empty: with 40 partitions and
-    60 clicks a second a third less CPU was measured in the consumer's thread. And what comes of a click, fetched as it
+    60 clicks a second a third less CPU was measured in the client. And what comes of a click, fetched as it
     comes, is handled in crumbs. Nor does it look at the partitions that can wait before they are due: that took a third
-    of the thread at 700 clicks a second.
+    of the client's at 700 clicks a second.
     """
 
     def __init__(self, patient: AbstractSet[str], every: float, clock: Callable[[], float]) -> None:

@@ -53,7 +53,7 @@ class Watch:
             async with asyncio.timeout(self._patience + self._app.conf.broker_request_timeout):
                 ends = await self._app.consumer.ends()
         except TimeoutError:
-            self._leave("the consumer's thread does not answer")
+            self._leave("the consumer does not answer")
         except KafkaError as away:
             log.warning("broker away", extra={"reason": repr(away)})
             self.away = True

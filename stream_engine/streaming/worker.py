@@ -73,7 +73,7 @@ class Worker:
             raise
         except Exception:
             log.exception("failure")
-            leave("see above")  # threads of Faust may hang on a tidy way out
+            leave("see above")  # Faust may hang on a tidy way out
         await health.stop()
         return 0
 

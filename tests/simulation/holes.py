@@ -40,6 +40,7 @@ class Cures:
 
     positions: Callable[[], Positions] = Positions
     consumer: Callable[..., SimulatedConsumer] = SimulatedConsumer
+    thread: bool = False  # the client has a loop of its own
     lease: bool = True
     rewrite: bool = True
     marks: Marks = marks
@@ -63,9 +64,9 @@ ZOMBIES = Conditions(kinds=(*ON_ITS_WAY, "kill", "rebalance", "compact"), faults
 UNMARKED = Cures(marks=unmarked, owners=False, mending=False)
 
 HOLES = {
-    "commits off by one": Hole(Cures(positions=Trusting, consumer=WithoutGaps), STRANGERS),
-    "gaps that are none": Hole(Cures(positions=Trusting, consumer=WithoutOffByOne), STRANGERS),
-    "Faust's account": Hole(Cures(positions=Trusting, consumer=StockConsumer)),
+    "commits off by one": Hole(Cures(positions=Trusting, consumer=WithoutGaps, thread=True), STRANGERS),
+    "gaps that are none": Hole(Cures(positions=Trusting, consumer=WithoutOffByOne, thread=True), STRANGERS),
+    "Faust's account": Hole(Cures(positions=Trusting, consumer=StockConsumer, thread=True)),
     "no lease": Hole(replace(UNMARKED, lease=False), PROMPT),
     "no rewriting": Hole(Cures(rewrite=False)),
     "seeks before the epoch": Hole(Cures(consumer=Hasty)),
@@ -74,7 +75,7 @@ HOLES = {
     "nothing is written again": Hole(Cures(mending=False), ZOMBIES),
 }
 CLOSED = {
-    "exact commits, no gaps": Hole(Cures(positions=Trusting, consumer=WithoutBoth), STRANGERS),
+    "exact commits, no gaps": Hole(Cures(positions=Trusting, consumer=WithoutBoth, thread=True), STRANGERS),
     "a lease, no writes held up": Hole(UNMARKED, PROMPT),
     "owners and mending": Hole(ALL, ZOMBIES),
 }

@@ -1,4 +1,7 @@
-"""A model of aiokafka's consumer in Faust's thread: prefetch, seeks, heartbeats, and the way through a rebalance."""
+"""A model of aiokafka's consumer, on the worker's loop, or (stock Faust) in a thread with a loop of its own.
+
+Prefetch, seeks, heartbeats, and the way through a rebalance.
+"""
 
 from __future__ import annotations
 
@@ -75,6 +78,8 @@ class KafkaThread:
         await self._call(self._leave)
 
     async def _call(self, method: Callable[..., Any], *args: Any) -> Any:
+        if self._loop is self._main:
+            return await method(*args)
         promise = self._main.create_future()
         self._loop.call_soon_threadsafe(self._calls.put_nowait, (promise, method, args))
         return await promise

@@ -65,7 +65,11 @@ class Worker:
         self.main = clock.loop(self.process)
         self._positions = cures.positions()
         self._thread = KafkaThread(
-            broker=broker, group=group, loop=clock.loop(self.process), main=self.main, slip=plan.slip
+            broker=broker,
+            group=group,
+            loop=clock.loop(self.process) if cures.thread else self.main,
+            main=self.main,
+            slip=plan.slip,
         )
         self._app = App(
             positions=self._positions,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,12 +70,11 @@ class _Raw:
 
 
 @pytest.fixture
-async def consumer(app: ChunkApp) -> AsyncIterator[Fetching]:
+async def consumer(app: ChunkApp) -> Fetching:
     callbacks = {"on_partitions_revoked": nothing, "on_partitions_assigned": nothing}
     made = Fetching(app.transport, callback=nothing, **callbacks)
     made.prepare({})
-    yield made
-    made._thread.thread_loop.close()
+    return made
 
 
 async def handed_over(consumer: Fetching) -> list[Chunk]:

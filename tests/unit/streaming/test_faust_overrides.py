@@ -18,13 +18,14 @@ from faust.transport.consumer import Consumer
 
 from stream_engine.streaming.chunk_app import ChunkApp, ChunkTransport
 from stream_engine.streaming.consumer import ChunkConsumer
-from stream_engine.streaming.membership import MemberThread
+from stream_engine.streaming.membership import Member
 from stream_engine.streaming.table import BytesTable
 
 CONSUMER = "faust.transport.consumer:Consumer."
 THREADED = "faust.transport.consumer:ThreadDelegateConsumer."
 DRIVER = "faust.transport.drivers.aiokafka:"
 APP = "faust.app.base:App."
+THREAD = "mode.threads:"
 RECOVERY = "faust.tables.recovery:Recovery."
 COORDINATOR = "aiokafka.consumer.group_coordinator:GroupCoordinator."
 
@@ -53,8 +54,8 @@ UPSTREAM = {
     THREADED + "_commit": ("a20eec84e4b2ed50", "False when the broker refused; what it took is noted in our positions"),
     THREADED + "_getmany": ("f9d47aa9010b5ff2", "our _getmany leaves out what may not be fetched"),
     THREADED + "seek_to_committed": ("f1d483b861b0328b", "our epoch begins with what it returns"),
-    THREADED + "seek_wait": ("e9db5bbc4ceb2543", "seeks in the consumer's own thread, in order"),
-    THREADED + "threadsafe_partitions_revoked": ("6c55d67e9eb06ca5", "the thread waits for the chunks in hand"),
+    THREADED + "seek_wait": ("e9db5bbc4ceb2543", "seeks at once, on our loop"),
+    THREADED + "threadsafe_partitions_revoked": ("6c55d67e9eb06ca5", "the client waits for the chunks in hand"),
     DRIVER + "ConsumerRebalanceListener": ("f3d04f29dfb3f716", "a rebalance tells the app before it joins again"),
     DRIVER + "Consumer._to_message": ("7c24f6511b2fcef7", "a message whose value we replace by a chunk"),
     DRIVER + "AIOKafkaConsumerThread._seek_wait": ("9d221e816d940467", "a seek is done when it returns"),
@@ -69,6 +70,23 @@ UPSTREAM = {
         "38b4e8bd1e10723a",
         "after it there is a coordinator",
     ),
+    THREAD + "ServiceThread.start": (
+        "f11841038a033a05",
+        "ours: `Worker` may be a task, and `thread_loop` our own loop",
+    ),
+    THREAD + "ServiceThread.stop": ("32d026539c3665b2", "the thread is stopped once the service has shut down"),
+    THREAD + "ServiceThread._serve": ("67809eae09573ac7", "serves until it is stopped, then shuts down"),
+    THREAD + "ServiceThread._shutdown_thread": (
+        "d7377862e73421a2",
+        "leaves the group before it says that it has shut down",
+    ),
+    THREAD + "ServiceThread._gather_remaining_tasks": (
+        "6f65b92dd1012485",
+        "ours: nothing, where it would end all tasks of the loop",
+    ),
+    THREAD + "MethodQueue._process_enqueued": ("d88a086d148c8012", "what is called may be a coroutine or not"),
+    THREAD + "QueueServiceThread.call_thread": ("479edda75b54734b", "ours: the same, without a thread"),
+    THREAD + "WorkerThread.stop": ("c80d8f1597fa362c", "ours: not to wait, on the loop it would wait for"),
     COORDINATOR + "reset_generation": ("537aa37c531b4de9", "called when the group does not know us, and at a close"),
     COORDINATOR + "_push_error_to_user": ("743ff515bd7e2e38", "what failed is kept for a call nobody makes"),
     RECOVERY + "_slurp_changelogs.fun": ("7825c7e50f766d5a", "a record that is applied already may end a recovery"),
@@ -150,7 +168,7 @@ def test_the_compiled_stream_iterator_is_as_we_know_it() -> None:
 
 def overrides() -> Iterator[tuple[type, str, Any]]:
     """Our class, the name, and the upstream definition it replaces."""
-    for ours in (ChunkConsumer, ChunkApp, ChunkTransport, BytesTable, MemberThread):
+    for ours in (ChunkConsumer, ChunkApp, ChunkTransport, BytesTable, Member):
         for name, member in vars(ours).items():
             if not name.startswith("__") and inspect.isfunction(member):
                 upstream = next((vars(base)[name] for base in ours.__mro__[1:] if name in vars(base)), None)
