@@ -20,7 +20,8 @@ from stream_engine.streaming.rounds import rounds
 from stream_engine.streaming.state_store import Saved, StateStore
 
 log = logging.getLogger(__name__)
-EVERY = 5.0  # seconds
+EVERY = 1.0  # seconds between two rounds
+SPREAD = 4.0  # seconds of a round: all at once would slow down those who click
 AT_ONCE = 2_000  # keys of a partition; those who click wait a millisecond for it
 AT_A_STOP = 4.0  # seconds; a supervisor waits for the end
 FRESH = 0.5  # of the time that tombstones stay
@@ -63,14 +64,17 @@ class Saving:
         files: Files,
         turn: asyncio.Lock,
         *,
+        spread: float = 0.0,
         clock: Callable[[], float] = time.time,
         apart: Callable[..., Awaitable[Any]] = asyncio.to_thread,
     ) -> None:
         self._states = states
         self._files = files
         self._turn = turn
+        self._spread = spread
         self._clock = clock
         self._apart = apart  # where files are read and written
+        self._busy = asyncio.Lock()  # files are written in the order of what is in them
         self._origin = ""
 
     async def restore(self, logs: Logs) -> None:
@@ -98,7 +102,8 @@ class Saving:
         held = self._states.held()
         await self._apart(self._files.keep, held)
         for partition in held:
-            await self._save(partition)
+            if await self._save(partition):
+                await asyncio.sleep(self._spread / len(held))
 
     async def finish(self, within: float = AT_A_STOP) -> None:
         """Save what is left, when nobody writes any more; what takes too long, or fails, is read at the next start."""
@@ -111,6 +116,10 @@ class Saving:
             log.warning("states not saved", extra={"changelog": self._states.changelog, "reason": repr(why)})
 
     async def _save(self, partition: int) -> bool:
+        async with self._busy:
+            return await self._save_alone(partition)
+
+    async def _save_alone(self, partition: int) -> bool:
         async with self._turn:  # nothing of ours is on its way: all we hold was written
             changes = self._states.changes(partition, AT_ONCE)
         if changes is None:

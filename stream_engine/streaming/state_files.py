@@ -12,7 +12,10 @@ import sqlite3
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import accumulate, chain
 from pathlib import Path
+
+import msgspec
 
 from stream_engine.errors import Unavailable
 from stream_engine.streaming.owners import Token
@@ -25,6 +28,18 @@ SCHEMA = (
     "CREATE TABLE progress (origin TEXT NOT NULL, applied INTEGER, owners BLOB NOT NULL)",
     f"PRAGMA user_version = {FORMAT_VERSION}",
 )
+# One statement for all rows: SQLite lets go of the interpreter for each, and would have to wait for it as often
+INSERT = """
+    INSERT OR REPLACE INTO states
+    SELECT substr(?1, json_extract(value, '$[0]'), json_extract(value, '$[1]')),
+           substr(?1, json_extract(value, '$[2]'), json_extract(value, '$[3]'))
+    FROM json_each(?2)
+"""
+DELETE = """
+    DELETE FROM states WHERE key IN (
+        SELECT substr(?1, json_extract(value, '$[0]'), json_extract(value, '$[1]')) FROM json_each(?2)
+    )
+"""
 SETUP = ("PRAGMA secure_delete = ON", "PRAGMA synchronous = NORMAL")
 SUFFIX = ".sqlite"
 _TOKEN = struct.Struct(">qi")
@@ -114,11 +129,18 @@ def _write(path: Path, origin: str, saved: Saved) -> None:
             for each in SCHEMA:
                 database.execute(each)
             database.execute("INSERT INTO progress VALUES (?, NULL, x'')", (origin,))
-        database.executemany("INSERT OR REPLACE INTO states VALUES (?, ?)", there)
-        database.executemany("DELETE FROM states WHERE key = ?", gone)
+        database.execute(INSERT, _strung(there))
+        database.execute(DELETE, _strung(gone))
         far = "UPDATE progress SET applied = coalesce(?, applied), owners = ? WHERE origin = ?"
         if database.execute(far, (saved.applied, _packed(saved.owners), origin)).rowcount != 1:
             raise sqlite3.DataError("it is not the file it was")
+
+
+def _strung(rows: Sequence[tuple[bytes, ...]]) -> tuple[bytes, str]:
+    """All fields one after the other; and of each row where each field begins (from 1) and how long it is, as JSON."""
+    ends = accumulate(map(len, chain.from_iterable(rows)), initial=1)
+    places = [[spot for field in row for spot in (next(ends), len(field))] for row in rows]
+    return b"".join(chain.from_iterable(rows)), msgspec.json.encode(places).decode()
 
 
 def _packed(owners: Iterable[Token]) -> bytes:

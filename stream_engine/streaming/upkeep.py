@@ -17,7 +17,7 @@ from stream_engine.streaming.guard import Stage
 from stream_engine.streaming.mending import Mender, Shown, nothing
 from stream_engine.streaming.parts import Parts, make_catalogue
 from stream_engine.streaming.reencoding import Ours, Reencoding
-from stream_engine.streaming.saving import Logs, Saving
+from stream_engine.streaming.saving import SPREAD, Logs, Saving
 from stream_engine.streaming.stages import ListsAgain
 from stream_engine.streaming.state_files import StateFiles
 from stream_engine.streaming.state_store import StateStore
@@ -114,7 +114,7 @@ def _savings(settings: Settings, *tables: tuple[StateStore, asyncio.Lock]) -> tu
     if not settings.stream.states_on_disk:
         shutil.rmtree(folder, ignore_errors=True)
         return ()
-    return tuple(Saving(table, StateFiles(folder / table.changelog), turn) for table, turn in tables)
+    return tuple(Saving(table, StateFiles(folder / table.changelog), turn, spread=SPREAD) for table, turn in tables)
 
 
 def _reencoding(

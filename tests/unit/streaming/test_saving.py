@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,34 @@ async def test_a_stop_in_the_midst_of_it_leaves_a_file_that_is_what_it_says(
     change(world, b"v", b"\x01", 8)
     await world.saving.finish()
     assert world.files.load("topic") == {0: Saved({b"u": b"\x01", b"v": b"\x01"}, 8, ())}
+
+
+async def test_a_file_is_written_in_the_order_of_what_is_in_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, save = threading.Event(), threading.Event(), world.files.save
+
+    def slow_at_first(partition: int, saved: Saved, origin: str) -> None:
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(10)
+        save(partition, saved, origin)
+
+    monkeypatch.setattr(world.files, "save", slow_at_first)
+    change(world, b"u", b"\x01", 7)
+    step = asyncio.ensure_future(world.saving.step())
+    await asyncio.to_thread(begun.wait, 10)
+    change(world, b"u", b"\x01later", 8)
+    finish = asyncio.ensure_future(world.saving.finish())
+    await asyncio.sleep(0.05)  # it must not have begun by then
+    go_on.set()
+    await asyncio.gather(step, finish)
+    assert world.files.load("topic") == {0: Saved({b"u": b"\x01later"}, 8, ())}
+
+
+async def test_a_round_is_spread_over_its_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    at: list[float] = []
+    monkeypatch.setattr(world.files, "save", lambda *_: at.append(time.monotonic()))
+    world.saving = Saving(world.states, world.files, world.turn, spread=0.2, clock=lambda: NOW)
+    for partition in range(2):
+        world.states.apply([FakeRecord(1, b"\x01", b"u", (), "changelog", partition)])
+    await world.saving.step()
+    assert at[1] - at[0] >= 0.1

@@ -44,6 +44,15 @@ def test_what_changed_is_added_to_what_there_is(files: StateFiles) -> None:
     }
 
 
+def test_keys_and_values_are_any_bytes(files: StateFiles) -> None:
+    values = {bytes([number, 0, 255 - number]): b"\x00\xff'\"" * (number % 3) for number in range(256)}
+    files.save(0, Saved(values, 1, (), anew=True), "topic")
+    assert loaded(files)[0].values == values
+    gone = dict.fromkeys(list(values)[::2])
+    files.save(0, Saved(gone, 2, ()), "topic")
+    assert loaded(files)[0].values == {key: value for key, value in values.items() if key not in gone}
+
+
 def test_how_far_it_is_stays_as_it_was_where_nothing_is_said(files: StateFiles) -> None:
     files.save(0, WHOLE._replace(applied=None), "topic")
     assert loaded(files)[0].applied is None
