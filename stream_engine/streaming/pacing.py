@@ -21,6 +21,9 @@ class Pacing:
     60 clicks a second a third less CPU was measured in the client. And what comes of a click, fetched as it
     comes, is handled in crumbs. Nor does it look at the partitions that can wait before they are due: that took a third
     of the client's at 700 clicks a second.
+
+    And it asks a broker for nothing, up to a tenth of a second, of which it has anything that nobody took. Where that
+    is of a topic that can wait, what cannot is asked for all the same.
     """
 
     def __init__(self, patient: AbstractSet[str], every: float, clock: Callable[[], float]) -> None:
@@ -37,24 +40,27 @@ class Pacing:
             self._urgent = _Urgent(assignment, self._patient)
             self._all_heard.clear()  # of nodes that may be gone
         now = self._clock()
-        may_wait = self._urgent.tps and not self._is_due(now)
-        requests, *others = ask(self._urgent if may_wait else assignment)
-        return ([(node, self._less(node, request, now)) for node, request in requests], *others)
+        whole = not self._urgent.tps or self._is_due(now)
+        requests, *others = ask(assignment if whole else self._urgent)
+        if whole and not requests and self._urgent.tps:
+            whole, (requests, *_) = False, ask(self._urgent)
+        return ([(node, self._less(node, request, now, whole=whole)) for node, request in requests], *others)
 
     def _is_due(self, now: float) -> bool:
         """Whether any node may have to be asked for everything, or be on its way to answer that."""
         return bool(self._all_asked) or now - min(self._all_heard.values(), default=-math.inf) >= self._every
 
-    def _less(self, node: int, request: FetchRequest, now: float) -> FetchRequest:
+    def _less(self, node: int, request: FetchRequest, now: float, *, whole: bool) -> FetchRequest:
         """The request, or the part of it that cannot wait; a node gets its next once the last has ended."""
         if node in self._all_asked:
             self._all_asked.discard(node)
             self._all_heard[node] = now
         left = self._all_heard.get(node, now - self._every) + self._every - now
         urgent = [(topic, partitions) for topic, partitions in request.topics if topic not in self._patient]
-        if left <= 0 or not urgent:
+        if (left <= 0 and whole) or not urgent:
             self._all_asked.add(node)
             return request
+        left = left if left > 0 else self._every
         wait = min(request._max_wait_ms, math.ceil(left * 1000))  # noqa: SLF001
         return FetchRequest(
             wait,

@@ -76,7 +76,7 @@ def test_what_can_wait_is_not_even_looked_at_before_it_is_due(pacing: Pacing, cl
     assert looked.look() == ["clicks", "items"]
     assert looked.look(busy=True) == []
     assert looked.look() == looked.look() == looked.look() == ["clicks"]  # it has come
-    assert looked.at == [2, 2, 2, 1, 1]
+    assert looked.at == [2, 2, 1, 2, 1, 1], "where nothing is to be had, whether it is of what cannot wait"
 
 
 def test_what_is_due_stays_due_while_the_broker_is_busy(pacing: Pacing, clock: Clock) -> None:
@@ -105,6 +105,28 @@ def test_what_can_wait_does_not_where_nothing_else_is_to_be_fetched(pacing: Paci
     for _ in range(3):
         assert asked(pacing, PATIENT) == (["items"], 200)
         clock.now += 0.001
+
+
+def test_what_nobody_took_of_a_topic_that_can_wait_holds_up_nothing_else(pacing: Pacing, clock: Clock) -> None:
+    """aiokafka asks a broker for nothing as long as it has records of it that nobody took."""
+    taken = True
+
+    def ask(assignment: Any) -> Any:
+        topics = [each for each in (HURRIED, PATIENT) if any(tp.topic == each[0] for tp in assignment.tps)]
+        held_up = not taken and PATIENT in topics
+        return [] if held_up else [(NODE, FetchRequest(200, 1, 1_000, 0, topics, rack_id=""))], {}, 5.0, False, []
+
+    def look() -> list[tuple[list[str], int]]:
+        requests = pacing.actions(ask, assignment("clicks", "items"))[0]
+        return [([topic for topic, _ in request.topics], request._max_wait_ms) for _, request in requests]
+
+    assert look() == [(["clicks", "items"], 200)]
+    taken = False
+    assert look() == [(["clicks"], 50)]
+    clock.now += 0.06
+    assert look() == look() == [(["clicks"], 50)], "it is due, but not to be had"
+    taken = True
+    assert look() == [(["clicks", "items"], 200)]
 
 
 def test_each_broker_has_its_own_pace(pacing: Pacing) -> None:
