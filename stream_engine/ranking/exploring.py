@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stream_engine.errors import Unavailable
+from stream_engine.giving_way import give_way
 from stream_engine.index.protocol import Index, Query
 from stream_engine.items.view import SIMILAR, ItemView, Rows
 from stream_engine.ranking.matched import MatchedRows
@@ -57,9 +58,10 @@ class Explorer:
         return found
 
     async def run(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Explore for ever, for a small share of the time."""
+        """Explore for ever, for a small share of the time, and a smaller where there is much else to do."""
         while True:
             began = clock()
+            await give_way()
             try:
                 found = await self.step()
             except Unavailable:  # whoever answers clicks says so

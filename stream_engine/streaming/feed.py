@@ -11,6 +11,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream_engine.errors import NewerVersion, PoisonEvent, Unavailable
+from stream_engine.giving_way import give_way
 from stream_engine.index.protocol import Point
 from stream_engine.index.resilient import ResilientIndex
 from stream_engine.items.record import CatalogueRecord, decode_record
@@ -192,7 +193,7 @@ class Feed:
         for partition, records in batches.items():
             for begin in range(0, len(records), SLICE):
                 self._take(self._apply[partition.topic], records[begin : begin + SLICE])
-                await asyncio.sleep(0)
+                await give_way()
         try:
             result = self._after()
             if asyncio.iscoroutine(result):

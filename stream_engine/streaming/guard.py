@@ -30,7 +30,8 @@ class Stage:
     `forget` drops what it remembers beyond its table, before partitions move; stages of one table share a `turn`. With
     `linger` (seconds) chunks are gathered for so long, and while others are being applied, and handled together, about
     `together` records at a time; with `ahead`, they are handled while those before are on their way to the broker.
-    `due` says which other partitions must be done up to where before a chunk is taken.
+    `due` says which other partitions must be done up to where before a chunk is taken; a `patient` stage publishes a
+    lot that nobody waits for.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Stage:
     together: int = 1 << 30
     ahead: bool = False
     due: Due | None = None
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,14 @@ class Guard:
         return any(at is not None and at < places[partition] for partition, at in stands.items())
 
     async def linger(self) -> None:
-        """Flush what has arrived `linger` seconds after the first of it, for ever."""
+        """Apply what has arrived `linger` seconds after the first of it, for ever."""
         while True:
-            await self._arrived.wait()
+            if not self._gathered:
+                await self._arrived.wait()
             self._arrived.clear()
             await asyncio.sleep(self._stage.linger or 0.0)
-            await self.flush()
+            async with self._stage.turn:
+                await self._take_turn()
 
     async def flush(self) -> None:
         """Apply what is gathered."""

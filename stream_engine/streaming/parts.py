@@ -55,6 +55,7 @@ class Parts:
     view: ItemView
     engine: Engine
     publisher: KafkaPublisher
+    bulk: KafkaPublisher  # of what can wait: a producer has one request under way, and that may be a megabyte
     sharing: Sharing
     feed: Feed
     writer: ViewWriter
@@ -71,6 +72,7 @@ class Parts:
     async def close(self) -> None:
         """Let go of connections, threads and files."""
         await self.publisher.stop()
+        await self.bulk.stop()
         await self.past.stop()
         await self.encoder.close()
         await self.index.close()
@@ -89,8 +91,9 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
     engine = Engine(
         view=view, index=index, encoder=encoder, ranker=ranker, users=settings.users, ranking=settings.ranking
     )
-    publisher = KafkaPublisher(kafka, timeout=0.8 * kafka.session_timeout)
+    publisher, bulk = (KafkaPublisher(kafka, timeout=0.8 * kafka.session_timeout) for _ in range(2))
     await publisher.start()
+    await bulk.start()
     past = KafkaPast(kafka)
     await past.start()
     writer = ViewWriter(view, index, shared=is_shared(settings))
@@ -103,7 +106,7 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
     )
     feed = Feed(kafka, subscriptions, after=writer.index)
     explorer = Explorer(view, index)
-    return Parts(encoder, index, view, engine, publisher, sharing, feed, writer, past, explorer)
+    return Parts(encoder, index, view, engine, publisher, bulk, sharing, feed, writer, past, explorer)
 
 
 def make_stages(
@@ -161,7 +164,7 @@ def make_stages(
         topics.users: Stage("users", control.handle, turn=turn, due=ordering.due),
         joins_topic(kafka.group): Stage("joins", joins.handle, turn=turn),
         topics.items: Stage("items", make_catalogue(settings, parts).handle),
-        interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0),
+        interactions: Stage("interactions", statistics.handle, statistics.forget, linger=1.0, patient=True),
     }
 
 

@@ -18,6 +18,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stream_engine.errors import StreamEngineError, Unavailable
+from stream_engine.giving_way import give_way
 from stream_engine.settings import KafkaSettings
 from stream_engine.streaming.clients import client_options
 from stream_engine.streaming.partitioning import partition_of
@@ -117,7 +118,7 @@ class KafkaPublisher:
                     sending = await producer.send_batch(batch, topic, partition=partition)
                     sent.append((sending, batch.record_count()))
                 if len(group) > MANY:
-                    await asyncio.sleep(0)  # clicks want their turn
+                    await give_way()  # to clicks
         except KafkaError as error:
             failure = error
         results = await asyncio.gather(*(sending for sending, _ in sent), return_exceptions=True)

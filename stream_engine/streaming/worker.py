@@ -91,7 +91,7 @@ class Worker:
         self._waiting_for = {"partitions"}
         app, upkeep = self._make_app(parts)
         await restored(upkeep, parts)
-        parts.publisher.on_written = app.note_written
+        parts.publisher.on_written = parts.bulk.on_written = app.note_written
         self._lease = Lease(limit=self._lease.limit, noted=time.monotonic())
         self._start(self._note_lease())
         self._watch = self._make_watch(app)
@@ -129,7 +129,7 @@ class Worker:
             topic: Guard(
                 stage,
                 positions=app.positions,
-                publisher=parts.publisher,
+                publisher=parts.bulk if stage.patient else parts.publisher,
                 dead_letters=settings.topics.dead_letters,
                 may_write=self._may_write,
                 metrics=self._metrics,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from stream_engine.errors import PoisonEvent
+from stream_engine.giving_way import give_way
 from stream_engine.items.statistics import decode_statistics, encode_statistics
 from stream_engine.items.tally import Tally, beginning
 from stream_engine.items.updates import decode_updates
@@ -36,7 +36,7 @@ class Statistics:
         effects = []
         for number, record in enumerate(records, start=1):
             if number % PIECE == 0:
-                await asyncio.sleep(0)  # a backlog is long; the lease and the other topics want their turn
+                await give_way()  # a backlog is long; the lease and the other topics want their turn
             try:
                 updates = decode_updates(record.value or b"")
             except PoisonEvent as poison:
@@ -61,7 +61,7 @@ class Statistics:
         for number, (place, tally) in enumerate(tallies.items(), start=1):
             encoded[place] = encode_statistics(tally.statistics())
             if number % PIECE == 0:
-                await asyncio.sleep(0)  # clicks want their turn
+                await give_way()  # to clicks
         return encoded
 
     def _remember(self, tallies: Mapping[Place, Tally]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -270,6 +271,22 @@ async def test_lingering_gathers_over_partitions() -> None:
         await eventually(lambda: world.out)
     assert sizes == [3]
     assert world.positions.finished() == {P: 2, ("clicks", 1): 1}
+
+
+async def test_what_comes_meanwhile_is_gathered_as_long() -> None:
+    began: list[float] = []
+
+    async def handle(records: Sequence[FakeRecord]) -> list[Outgoing]:
+        began.append(time.monotonic())
+        if len(began) == 1:
+            await world.run(*numbered(1))
+        return await echo(records)
+
+    world = World(handle, linger=0.1)
+    await world.run(*numbered(0))
+    async with running(world.guard.linger()):
+        await eventually(lambda: len(world.out) == 2)
+    assert began[1] - began[0] >= 0.1
 
 
 async def test_a_backlog_does_not_wait_for_the_linger(monkeypatch: pytest.MonkeyPatch) -> None:
