@@ -160,17 +160,24 @@ def _no_room(*_: object) -> None:
     raise Unavailable("disk", "no room")
 
 
+def held_up(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """From now on: whether the first save has begun, and that it may go on."""
+    begun, go_on, save = threading.Event(), threading.Event(), world.files.save
+
+    def slow_at_first(partition: int, saved: Saved, origin: str) -> None:
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(10)
+        save(partition, saved, origin)
+
+    monkeypatch.setattr(world.files, "save", slow_at_first)
+    return begun, go_on
+
+
 async def test_a_stop_in_the_midst_of_it_leaves_a_file_that_is_what_it_says(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on, save = threading.Event(), threading.Event(), world.files.save
-
-    def slow(partition: int, saved: Saved, origin: str) -> None:
-        begun.set()
-        assert go_on.wait(10)
-        save(partition, saved, origin)
-
-    monkeypatch.setattr(world.files, "save", slow)
+    begun, go_on = held_up(world, monkeypatch)
     change(world, b"u", b"\x01", 7)
     step = asyncio.ensure_future(world.saving.step())
     await asyncio.to_thread(begun.wait, 10)
@@ -184,15 +191,7 @@ async def test_a_stop_in_the_midst_of_it_leaves_a_file_that_is_what_it_says(
 
 
 async def test_a_file_is_written_in_the_order_of_what_is_in_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on, save = threading.Event(), threading.Event(), world.files.save
-
-    def slow_at_first(partition: int, saved: Saved, origin: str) -> None:
-        if not begun.is_set():
-            begun.set()
-            assert go_on.wait(10)
-        save(partition, saved, origin)
-
-    monkeypatch.setattr(world.files, "save", slow_at_first)
+    begun, go_on = held_up(world, monkeypatch)
     change(world, b"u", b"\x01", 7)
     step = asyncio.ensure_future(world.saving.step())
     await asyncio.to_thread(begun.wait, 10)
