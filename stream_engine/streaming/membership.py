@@ -31,7 +31,7 @@ class Task(WorkerThread):
 
     def start(self) -> None:
         """Serve until the service is stopped."""
-        self._serving = asyncio.ensure_future(self.service._serve())  # noqa: SLF001
+        self._serving = asyncio.ensure_future(self.service._serve())  # noqa: SLF001 - kept: a loop may lose its tasks
 
     def stop(self) -> None:
         """The service is asked by itself."""

@@ -22,15 +22,15 @@ async def nothing(*_: object) -> None: ...
 class FakeClient:
     """In place of aiokafka's consumer: says where it runs."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self) -> None:
         self.seen: list[tuple[str, threading.Thread]] = []
-        self._failure = failure
+        self.failure: Exception | None = None
         self._fetcher = SimpleNamespace(_get_actions_per_node=nothing)
 
     async def start(self) -> None:
         self._note("start")
-        if self._failure:
-            raise self._failure
+        if self.failure:
+            raise self.failure
 
     async def stop(self) -> None:
         self._note("stop")
@@ -76,6 +76,6 @@ async def test_what_is_called_may_be_a_coroutine_or_not_and_may_fail(member: Mem
 
 
 async def test_a_start_that_fails_says_so(member: Member, client: FakeClient) -> None:
-    client._failure = ConnectionError("no broker")
+    client.failure = ConnectionError("no broker")
     with pytest.raises(ConnectionError, match="no broker"):
         await member.start()
