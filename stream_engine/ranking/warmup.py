@@ -19,15 +19,16 @@ from stream_engine.users import advance
 
 
 def warm_up() -> None:
-    """Make one list in a shop of two items, after three clicks: seconds the first time on a machine, then a moment."""
+    """Make one list in a shop of three items, after four clicks: seconds the first time on a machine, then a moment."""
     view = ItemView(2, StatisticsSettings(), fingerprint="")
     vectors = np.eye(2, dtype=np.float32)
-    for item_id, vector in zip(("a", "b"), vectors, strict=True):
+    for item_id, vector in zip(("a", "b", "c"), (*vectors, vectors[1]), strict=True):
         view.put(CatalogueRecord(item_id, vector=vector))
     for update in updates_of("a", ["b"], source=Source("", 0, 0), timestamp=1.0, weight=1.0, fade=0.9):
         view.put_statistics(update.item_id, observe(None, update, view.settings))
     state = None
-    for offset, vector in enumerate((*vectors, -vectors[0])):  # with room for two interests, a third makes them merge
+    given = (*vectors, vectors[1], -vectors[0])  # the third moves an interest; there is room for two, the last merges them
+    for offset, vector in enumerate(given):
         click = Received(Interaction(user_id="u", item_id="a", timestamp=1.0), Source("", 0, offset))
         state = advance(state, click, vector, UserSettings(interests=2))
     pipeline = Pipeline(view, Ranker(), RankingSettings(size=1))
