@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 
 import numpy as np
@@ -48,30 +48,66 @@ class Neighbours:
 
     def settle(self, columns: Columns, rows: Iterable[int]) -> None:
         """Bring these rows up to date."""
+        told: dict[int, ItemStatistics] = {}
         for row in rows:
             statistics = self._waiting.pop(row, None)
             if statistics is None:
                 continue
             columns.waiting[row] = False
             try:
-                self._write(columns, row, statistics())
+                told[row] = statistics()
             except PoisonEvent:
                 log.exception("unreadable statistics")
+        if told:
+            self._write(columns, np.array(list(told), np.int64), list(told.values()))
 
-    def _write(self, columns: Columns, row: int, stats: ItemStatistics) -> None:
-        columns.settled[row] = stats.pairs
-        count, followers = len(stats.neighbours), stats.followers
-        rows = np.fromiter(
-            map(self._row_of, chain(stats.neighbours, followers), repeat(-1)), np.int32, count + len(followers)
+    def _write(self, columns: Columns, rows: NDArray[np.int64], told: Sequence[ItemStatistics]) -> None:
+        columns.settled[rows] = [stats.pairs for stats in told]
+        sizes = np.array([(len(stats.neighbours), len(stats.followers)) for stats in told], np.int64)
+        names = chain.from_iterable(chain(stats.neighbours, stats.followers) for stats in told)
+        others = np.fromiter(map(self._row_of, names, repeat(-1)), np.int32, sizes.sum())
+        said = b"".join(
+            chain.from_iterable(
+                (stats.together, packed(stats.followers.values()), stats.lately, stats.after) for stats in told
+            )
         )
-        said = b"".join((stats.together, packed(followers.values()), stats.lately, stats.after))
+        faded = [decay(stats.updated - stats.landmark, self._settings.lately) for stats in told]
         weights = np.minimum(np.frombuffer(said, np.float32), _MOST)
-        weights[len(rows) : len(rows) + count] *= decay(stats.updated - stats.landmark, self._settings.lately)
-        _fill(columns.pairs, row, rows, weights, weights.astype(np.float16).view(np.uint16), count)
+        _fade(weights, sizes, np.array(faded, np.float32))
+        _fill(columns.pairs, rows, sizes, others, weights, weights.astype(np.float16).view(np.uint16))
+
+
+@compiled
+def _fade(weights: NDArray[np.float32], sizes: NDArray[np.int64], faded: NDArray[np.float32]) -> None:
+    """What was weighed lately, as it weighs now. Of each row come together, followers, lately and after."""
+    start = 0
+    for at in range(len(sizes)):
+        neighbours, followers = sizes[at]
+        lately = start + neighbours + followers
+        weights[lately : lately + neighbours] *= faded[at]
+        start = lately + 2 * neighbours
 
 
 @compiled
 def _fill(
+    pairs: Pairs,
+    rows: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    others: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    halves: NDArray[np.uint16],
+) -> None:
+    """Write the rows' neighbours and followers one after the other, of each so many as `sizes` says."""
+    begin, start = 0, 0
+    for at in range(len(rows)):
+        neighbours, followers = sizes[at]
+        end, stop = begin + neighbours + followers, start + 3 * neighbours + followers
+        _fill_row(pairs, rows[at], others[begin:end], weights[start:stop], halves[start:stop], neighbours)
+        begin, start = end, stop
+
+
+@compiled
+def _fill_row(
     pairs: Pairs,
     row: int,
     rows: NDArray[np.int32],
