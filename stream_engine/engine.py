@@ -8,7 +8,7 @@ from typing import NamedTuple
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.errors import Unavailable
 from stream_engine.events import Interaction, Item, Models, Received, Recommendation, RecommendedItem, Trigger
-from stream_engine.index.protocol import Index
+from stream_engine.index.protocol import Index, Match
 from stream_engine.items.updates import ItemUpdate, updates_of
 from stream_engine.items.view import ItemView
 from stream_engine.outcomes import NOWHERE, ChunkOutcome, Observed, UserOutcome, recommendation_id
@@ -198,15 +198,12 @@ class Engine:
         lookups = [self._pipeline.lookup(taste) for taste in tastes]
         asked = [query for lookup in lookups for query in lookup.queries]
         degraded: tuple[str, ...] = ()
+        answers: Sequence[Sequence[Match]] = [[] for _ in asked]
         try:
-            answers = iter(await self._index.search(asked) if asked else [])
+            answers = await self._index.search(asked) if asked else []
         except Unavailable:
-            answers, degraded = iter([[] for _ in asked]), ("index",)
-        found = [
-            self._pipeline.candidates(taste, lookup, [next(answers) for _ in lookup.queries])
-            for taste, lookup in zip(tastes, lookups, strict=True)
-        ]
-        return found, degraded
+            degraded = ("index",)
+        return self._pipeline.candidates(tastes, lookups, answers), degraded
 
     def _learn(self, lessons: Sequence[_Lesson], found: Sequence[Candidates]) -> None:
         for lesson, candidates in zip(lessons, found, strict=True):

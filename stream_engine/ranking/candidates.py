@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from itertools import accumulate
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
-from stream_engine.items.columns import News
+from stream_engine.items.columns import News, Pairs
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.filters import Flags, Removed, Sieve, allowed, asked_for, sieve_of, sifted, told
+from stream_engine.ranking.filters import (
+    FILTERS,
+    NO_FLAGS,
+    Flags,
+    Removed,
+    Sieve,
+    allowed,
+    asked_for,
+    has_rules,
+    sieve_of,
+    sifted,
+    told,
+)
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pool import STRENGTHS, Pool, roomy
-from stream_engine.ranking.sources import BUDGETS, LISTING
-from stream_engine.ranking.taste import Taste
+from stream_engine.ranking.sources import BUDGETS, LISTING, Lines
+from stream_engine.ranking.taste import Moments, Taste, moment_at, moments_of
 from stream_engine.ranking.weighing import (
     BRIDGE_WIDTH,
     BRIDGED,
@@ -33,7 +45,7 @@ _WEIGHED = np.array([[BUDGETS.get(name, 0), _BIT.get(name, 0)] for name in STREN
 TRENDING = _BIT["trending"] | _BIT["trending_in_category"]
 _FIRST = ["catalogue", *(_PARTS[(bits & -bits).bit_length() - 1] for bits in range(1, 1 << len(_PARTS)))]  # by bits
 _TOPPED_UP = 400
-_NONE = np.zeros(0, np.int64)
+_MOST = sum(BUDGETS.values())  # candidates of a question
 NEWS, OLD_NEWS = 1.05, 1.25  # growth of a recent and of an older item's pairs that is worth settling
 
 
@@ -58,10 +70,27 @@ def origins_of(parts: NDArray[np.int32]) -> list[str]:
 
 
 class Listed(NamedTuple):
-    """Rows of some sources one after the other: each source's budget and bit, and where its rows end."""
+    """What some sources list, one after the other: each source's budget and bit, and where its rows end in a line."""
 
-    rows: NDArray[np.int64]
+    lines: Lines
     limits: NDArray[np.int32]  # (sources, 3)
+
+
+class Asked(NamedTuple):
+    """Whether what is proposed is what callers asked for, all questions one after the other; nothing where all is."""
+
+    flags: Flags
+    ends: NDArray[np.int64]  # (questions + 1,)
+
+
+class Gathered(NamedTuple):
+    """Candidates of all questions one after the other, where each one's end, and how many its filters removed."""
+
+    rows: Rows
+    parts: NDArray[np.int32]
+    strengths: Strengths
+    ends: NDArray[np.int64]  # (questions + 1,)
+    removed: NDArray[np.int64]  # (questions, filters)
 
 
 class Gatherer:
@@ -72,56 +101,98 @@ class Gatherer:
         self._weighing = np.array([name not in without for name in WEIGHING])
         self._listing = {name: source for name, source in LISTING.items() if name not in without}
         self._limits = np.array([(BUDGETS[name], _BIT[name], 0) for name in self._listing], np.int32).reshape(-1, 3)
-        self._pool: Pool | None = None
+        self._pool = roomy(None, items=0, proposals=0)
 
-    def gather(self, taste: Taste, matches: Rows, habits: Habits) -> Candidates:
-        """Candidates enough for the list; fewer only if no more may be shown, seen ones only if all are seen."""
-        view = self._view
-        self._settle(taste)
-        lists = self._lists(taste, matches)
-        pool, slots = self._pooled(taste, lists)
-        count = int(pool.used[0])
-        rows, strengths = pool.rows[:count], pool.strengths[:count]
-        sieve, asked = sieve_of(view, taste, habits), asked_for(view, taste, rows)
-        best, parts, how, removed = _best(rows, strengths, sieve, asked, slots, lists.limits)
-        if len(best) < taste.question.size:
-            return _topped_up(view, taste, rows, strengths, habits)
-        return Candidates(taste, best, parts, how, told(removed))
+    def gather(self, tastes: Sequence[Taste], matches: Sequence[Rows], habits: Habits) -> list[Candidates]:
+        """Candidates enough for each list; fewer only if no more may be shown, seen ones only if all are seen.
 
-    def _settle(self, taste: Taste) -> None:
-        columns = self._view.columns
-        self._view.settle(_outdated(columns.news, columns.similar, taste.recent).tolist())
+        `matches` are what the index found for each.
+        """
+        if not tastes:
+            return []
+        columns, moments = self._view.columns, moments_of(tastes)
+        self._view.settle(_outdated(columns.news, columns.similar, moments).tolist())
+        listed = self._listed(tastes, matches)
+        self._make_room(tastes, listed)
+        asked, sieve = self._asked(tastes, listed), sieve_of(self._view, habits)
+        found = _gathered(columns.pairs, moments, self._weighing, listed, sieve, asked, self._pool)
+        ends = pairwise(found.ends.tolist())
+        return [
+            Candidates(
+                taste,
+                found.rows[begin:end],
+                found.parts[begin:end],
+                found.strengths[begin:end],
+                told(removed),
+            )
+            if end - begin >= taste.question.size
+            else self._topped_up(taste, line, habits)
+            for taste, line, removed, (begin, end) in zip(tastes, listed.lines, found.removed, ends, strict=True)
+        ]
 
-    def _lists(self, taste: Taste, matches: Rows) -> Listed:
-        lists = [source(self._view, taste, matches) for source in self._listing.values()]
+    def _listed(self, tastes: Sequence[Taste], matches: Sequence[Rows]) -> Listed:
+        lines = [source(self._view, tastes, matches) for source in self._listing.values()]
         limits = self._limits.copy()
-        limits[:, 2] = list(accumulate(map(len, lists)))
-        return Listed(np.concatenate([_NONE, *lists]), limits)
+        limits[:, 2] = list(accumulate(line.shape[1] for line in lines))
+        return Listed(np.concatenate([np.zeros((len(tastes), 0), np.int64), *lines], axis=1), limits)
 
-    def _pooled(self, taste: Taste, lists: Listed) -> tuple[Pool, NDArray[np.int64]]:
-        """Everything proposed, and the slot of each row that was listed."""
-        pairs, heard = self._view.columns.pairs, taste.heard
-        proposals = most_proposed(pairs, heard) + len(lists.rows)
-        pool = self._pool = roomy(self._pool, items=len(self._view.ids), proposals=proposals)
-        return pool, propose(pairs, heard, self._weighing, lists.rows, pool)
+    def _make_room(self, tastes: Sequence[Taste], listed: Listed) -> None:
+        """Have a pool that holds all that is proposed to any of them."""
+        most = max(most_proposed(self._view.columns.pairs, taste.heard) for taste in tastes)
+        self._pool = roomy(self._pool, items=len(self._view.ids), proposals=most + listed.lines.shape[1])
+
+    def _proposed(self, taste: Taste, line: Rows) -> Pool:
+        """Everything proposed to one of them."""
+        propose(self._view.columns.pairs, taste.heard, self._weighing, line, self._pool)
+        return self._pool
+
+    def _asked(self, tastes: Sequence[Taste], listed: Listed) -> Asked:
+        """The callers' rules, for which names are looked up, where there are any."""
+        flags = [
+            self._asked_of(taste, line) if has_rules(taste) else NO_FLAGS
+            for taste, line in zip(tastes, listed.lines, strict=True)
+        ]
+        return Asked(np.concatenate(flags), np.cumsum([0, *map(len, flags)]))
+
+    def _asked_of(self, taste: Taste, line: Rows) -> Flags:
+        pool = self._proposed(taste, line)
+        return asked_for(self._view, taste, pool.rows[: int(pool.used[0])])
+
+    def _topped_up(self, taste: Taste, line: Rows, habits: Habits) -> Candidates:
+        """From the whole catalogue: unseen ones if there are any, most popular first."""
+        view, pool = self._view, self._proposed(taste, line)
+        count, everything = int(pool.used[0]), view.all_rows()
+        keep, removed = allowed(view, taste, everything, habits)
+        if not keep.any():
+            keep, removed = allowed(view, taste, everything, None)
+        left = everything[keep]
+        popular = np.lexsort((left, -view.columns.popularity[left, -1]))
+        chosen = left[popular[:_TOPPED_UP]]
+        place = {row: position for position, row in enumerate(pool.rows[:count].tolist())}
+        found = [place.get(row, -1) for row in chosen.tolist()]
+        padded = np.concatenate([pool.strengths[:count], np.zeros((1, len(STRENGTHS)), np.float32)])
+        return Candidates(taste, chosen, np.zeros(len(chosen), np.int32), padded[found], removed)
 
 
 @compiled
-def _outdated(news: News, similar: NDArray[np.int32], recent: Rows) -> Rows:
+def _outdated(news: News, similar: NDArray[np.int32], moments: Moments) -> Rows:
     """Of the rows that speak, those whose pairs grew by enough since they were written.
 
     What an item has seen often one more click hardly changes.
     """
-    rows, count = np.empty(len(recent) + BRIDGED * BRIDGE_WIDTH, np.int64), 0
-    for place in range(len(recent)):
-        if _has_news(news, recent[place], NEWS if place < LATELY else OLD_NEWS):
-            rows[count] = recent[place]
-            count += 1
-    for row in recent[:BRIDGED]:
-        for other in similar[row, :BRIDGE_WIDTH]:
-            if other >= 0 and _has_news(news, other, OLD_NEWS):
-                rows[count] = other
+    questions, count = len(moments.numbers), 0
+    rows = np.empty(len(moments.recent) + questions * BRIDGED * BRIDGE_WIDTH, np.int64)
+    for at in range(questions):
+        recent = moments.recent[moments.ends[at, 0] : moments.ends[at + 1, 0]]
+        for place in range(len(recent)):
+            if _has_news(news, recent[place], NEWS if place < LATELY else OLD_NEWS):
+                rows[count] = recent[place]
                 count += 1
+        for row in recent[:BRIDGED]:
+            for other in similar[row, :BRIDGE_WIDTH]:
+                if other >= 0 and _has_news(news, other, OLD_NEWS):
+                    rows[count] = other
+                    count += 1
     return rows[:count]
 
 
@@ -131,14 +202,28 @@ def _has_news(news: News, row: int, growth: float) -> bool:
 
 
 @compiled
-def _best(
-    rows: Rows, strengths: Strengths, sieve: Sieve, asked: Flags, slots: NDArray[np.int64], lists: NDArray[np.int32]
-) -> tuple[Rows, NDArray[np.int32], Strengths, NDArray[np.int64]]:
+def _gathered(
+    pairs: Pairs, moments: Moments, use: Flags, listed: Listed, sieve: Sieve, asked: Asked, pool: Pool
+) -> Gathered:
     """The rows that any part has among its best, the bits of those parts, their strengths; how many were removed."""
-    keep, removed = sifted(sieve, rows, asked)
-    parts = _elected(strengths, keep, slots, lists)
-    best = np.flatnonzero(parts)
-    return rows[best], parts[best], strengths[best], removed
+    questions, used = len(moments.numbers), 0
+    rows, parts = np.empty(questions * _MOST, np.int64), np.empty(questions * _MOST, np.int32)
+    strengths = np.empty((questions * _MOST, len(STRENGTHS)), np.float32)
+    ends, removed = np.zeros(questions + 1, np.int64), np.empty((questions, len(FILTERS)), np.int64)
+    for at in range(questions):
+        moment = moment_at(moments, at)
+        slots = propose(pairs, moment.heard, use, listed.lines[at], pool)
+        proposed, weights = pool.rows[: pool.used[0]], pool.strengths[: pool.used[0]]
+        keep, removed[at] = sifted(sieve, moment, proposed, asked.flags[asked.ends[at] : asked.ends[at + 1]])
+        elected = _elected(weights, keep, slots, listed.limits)
+        for slot in range(len(elected)):
+            if elected[slot]:
+                rows[used], parts[used] = proposed[slot], elected[slot]
+                for kind in range(len(STRENGTHS)):
+                    strengths[used, kind] = weights[slot, kind]
+                used += 1
+        ends[at + 1] = used
+    return Gathered(rows[:used], parts[:used], strengths[:used], ends, removed)
 
 
 @compiled
@@ -170,18 +255,3 @@ def _elected(
                 budget -= 1
         start = end
     return parts
-
-
-def _topped_up(view: ItemView, taste: Taste, rows: Rows, strengths: Strengths, habits: Habits) -> Candidates:
-    """From the whole catalogue: unseen ones if there are any, most popular first."""
-    everything = view.all_rows()
-    keep, removed = allowed(view, taste, everything, habits)
-    if not keep.any():
-        keep, removed = allowed(view, taste, everything, None)
-    left = everything[keep]
-    popular = np.lexsort((left, -view.columns.popularity[left, -1]))
-    chosen = left[popular[:_TOPPED_UP]]
-    place = {row: position for position, row in enumerate(rows.tolist())}
-    found = [place.get(row, -1) for row in chosen.tolist()]
-    padded = np.concatenate([strengths, np.zeros((1, len(STRENGTHS)), np.float32)])
-    return Candidates(taste, chosen, np.zeros(len(chosen), np.int32), padded[found], removed)

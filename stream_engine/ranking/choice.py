@@ -17,29 +17,20 @@ from stream_engine.ranking.net import Net, scores_of, shares_of
 from stream_engine.ranking.pool import STRENGTHS
 from stream_engine.ranking.reasons import MOST, Why, why_of
 from stream_engine.ranking.selectors import POOL, diverse, explored, highest
-from stream_engine.ranking.taste import Moment
-from stream_engine.ranking.weighing import Heard
+from stream_engine.ranking.taste import Moment, Moments, moment_at, moments_of
 
 _HAD = STRENGTHS.index("again")
 _LINE = 64  # bytes of memory that come together
 
 
 class Asked(NamedTuple):
-    """Questions with their candidates, all in one array each; line by line, `ends` says where each question's end."""
+    """Questions with their candidates, those of all one after the other; `ends` says where each question's end."""
 
+    moments: Moments
     rows: Rows
     parts: NDArray[np.int32]
     strengths: NDArray[np.float32]
-    recent: Rows
-    voices: NDArray[np.float32]
-    had: Rows
-    counts: NDArray[np.float32]
-    ages: NDArray[np.float64]
-    left: Rows
-    probes: NDArray[np.float32]
-    ends: NDArray[np.int64]  # (questions + 1, 5): of candidates, recent, had, left, probes
-    times: NDArray[np.float64]  # (questions, 2): now, and since the last interaction
-    numbers: NDArray[np.int64]  # (questions, 2): interactions, and the size of the list
+    ends: NDArray[np.int64]  # (questions + 1,)
 
 
 class Chosen(NamedTuple):
@@ -77,39 +68,27 @@ class Wanted(NamedTuple):
 
 def asked_of(found: Sequence[Candidates]) -> Asked:
     """The arrays of these one after the other."""
-    tastes = [each.taste for each in found]
-    lengths = [
-        (len(each.rows), len(taste.recent), len(taste.had), len(taste.left), len(taste.probes))
-        for each, taste in zip(found, tastes, strict=True)
-    ]
     return Asked(
+        moments_of([each.taste for each in found]),
         np.concatenate([each.rows for each in found]),
         np.concatenate([each.parts for each in found]),
         np.concatenate([each.strengths for each in found]),
-        np.concatenate([taste.recent for taste in tastes]),
-        np.concatenate([taste.voices for taste in tastes]),
-        np.concatenate([taste.had for taste in tastes]),
-        np.concatenate([taste.counts for taste in tastes]),
-        np.concatenate([taste.ages for taste in tastes]),
-        np.concatenate([taste.left for taste in tastes]),
-        np.concatenate([taste.probes for taste in tastes]),
-        np.cumsum(np.array([(0,) * len(lengths[0]), *lengths], np.int64), axis=0),
-        np.array([(taste.question.now, taste.since) for taste in tastes]),
-        np.array([(taste.question.interactions, taste.question.size) for taste in tastes], np.int64),
+        np.cumsum([0, *(len(each.rows) for each in found)]),
     )
 
 
 @compiled
 def choices_of(stock: Stock, net: Net, asked: Asked, wanted: Wanted) -> Chosen:
     """The best and most varied of each question's candidates."""
-    ends, most = np.zeros(len(asked.numbers) + 1, np.int64), asked.numbers[:, 1].sum()
+    sizes = asked.moments.numbers[:, 1]
+    ends, most = np.zeros(len(sizes) + 1, np.int64), sizes.sum()
     rows, parts, scores = np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.float64)
     kinds, witnesses = np.empty(MOST * most, np.int64), np.empty(MOST * most, np.int64)
     shares, bounds, used = np.empty(MOST * most, np.float64), np.zeros(most + 1, np.int64), 0
-    for at in range(len(asked.numbers)):
-        begin, end = asked.ends[at : at + 2, 0]
+    for at in range(len(sizes)):
+        begin, end = asked.ends[at : at + 2]
         proposed = Proposed(asked.rows[begin:end], asked.parts[begin:end], asked.strengths[begin:end])
-        choice = choice_of(stock, _moment(asked, at), net, proposed, asked.numbers[at, 1], wanted)
+        choice = choice_of(stock, moment_at(asked.moments, at), net, proposed, sizes[at], wanted)
         first, last = ends[at], ends[at] + len(choice.positions)
         rows[first:last], parts[first:last] = proposed.rows[choice.positions], proposed.parts[choice.positions]
         scores[first:last] = choice.scores
@@ -121,21 +100,6 @@ def choices_of(stock: Stock, net: Net, asked: Asked, wanted: Wanted) -> Chosen:
     count = ends[-1]
     why = Why(kinds[:used], witnesses[:used], np.rint(shares[:used] * 1e3) / 1e3, bounds[: count + 1])
     return Chosen(rows[:count], parts[:count], np.rint(scores[:count] * 1e6) / 1e6, why, ends)
-
-
-@compiled
-def _moment(asked: Asked, at: int) -> Moment:
-    """That of one question."""
-    (_, recent, had, left, probe), (_, recent_end, had_end, left_end, probe_end) = asked.ends[at : at + 2]
-    heard = Heard(
-        asked.recent[recent:recent_end],
-        asked.voices[recent:recent_end],
-        asked.had[had:had_end],
-        asked.counts[had:had_end],
-        asked.left[left:left_end],
-    )
-    now, since = asked.times[at]
-    return Moment(heard, asked.ages[had:had_end], asked.probes[probe:probe_end], now, since, asked.numbers[at, 0])
 
 
 @compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -73,13 +73,20 @@ class Pipeline:
         ]
         return Lookup(queries, about)
 
-    def candidates(self, taste: Taste, lookup: Lookup, matches: Sequence[Sequence[Match]]) -> Candidates:
-        """What may be shown; `matches` answers the lookup."""
+    def candidates(
+        self, tastes: Sequence[Taste], lookups: Sequence[Lookup], matches: Sequence[Sequence[Match]]
+    ) -> list[Candidates]:
+        """What may be shown to each; `matches` answers the queries of all lookups, in order."""
+        answers = iter(matches)
+        found = [self._found(lookup, list(islice(answers, len(lookup.queries)))) for lookup in lookups]
+        return self._gatherer.gather(tastes, found, self._ranker.habits)
+
+    def _found(self, lookup: Lookup, matches: Sequence[Sequence[Match]]) -> Rows:
+        """The rows of what answers a lookup, of several queries in turn."""
         found = [self._matched.rows(each) for each in matches]
         if lookup.about is not None and len(matches[0]):
             self._view.remember_similar(lookup.about, found[0])
-        everything = in_turn(found, len(found) * max(map(len, found), default=0))
-        return self._gatherer.gather(taste, everything, self._ranker.habits)
+        return in_turn(found, len(found) * max(map(len, found), default=0))
 
     def _unexplored(self, taste: Taste) -> int | None:
         """The last item, if its neighbours by text were found in a much smaller catalogue or never."""

@@ -1,11 +1,11 @@
-"""Where candidates come from: small named parts that propose rows, each held to its budget.
+"""Where candidates come from: small named parts that propose rows to several questions, each held to its budget.
 
 A part either weighs its rows (weighing.py), or lists them best first (here).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +21,51 @@ from stream_engine.vectors import Matrix, Vector
 CATEGORIES = 3
 YOUNG, YOUTH = 60, 30 * 86_400.0  # items that count as new, and for how many seconds at most
 
-Listing = Callable[[ItemView, Taste, Rows], Rows]
+Lines = NDArray[np.int64]
+"""Rows for several questions, a line each, best first; -1 stands for nothing."""
+
+Listing = Callable[[ItemView, Sequence[Taste], Sequence[Rows]], Lines]
 
 
-def similar(view: ItemView, taste: Taste, _: Rows) -> Rows:
+def similar(view: ItemView, tastes: Sequence[Taste], _: Sequence[Rows]) -> Lines:
     """Nearest by text to each of the last few items."""
-    return view.columns.similar[taste.recent[:LATELY]].T.ravel()
+    recent = _lines([taste.recent[:LATELY] for taste in tastes])
+    nearest = np.where(recent[:, :, None] >= 0, view.columns.similar[recent], -1)
+    return nearest.transpose(0, 2, 1).reshape(len(tastes), -1)
 
 
-def interests(_: ItemView, __: Taste, matches: Rows) -> Rows:
-    """What the index found nearest to the user's interests."""
-    return matches
+def interests(_: ItemView, __: Sequence[Taste], matches: Sequence[Rows]) -> Lines:
+    """What the index found nearest to the users' interests."""
+    return _lines(matches)
 
 
-def trending(view: ItemView, _: Taste, __: Rows) -> Rows:
+def trending(view: ItemView, tastes: Sequence[Taste], _: Sequence[Rows]) -> Lines:
     """The most popular of each span of time."""
-    return view.popular.rows(BUDGETS["trending"])
+    return _to_all(view.popular.rows(BUDGETS["trending"]), tastes)
 
 
-def trending_in_category(view: ItemView, taste: Taste, _: Rows) -> Rows:
-    """The popular of the categories that tell this user from others, or that were asked for."""
+def trending_in_category(view: ItemView, tastes: Sequence[Taste], _: Sequence[Rows]) -> Lines:
+    """The popular of the categories that tell each user from others, or that were asked for."""
+    return _lines([_popular_in_category(view, taste) for taste in tastes])
+
+
+def newest(view: ItemView, tastes: Sequence[Taste], _: Sequence[Rows]) -> Lines:
+    """Of what the catalogue took up last the most to each taste, and what was clicked for the first time last."""
+    columns, young = view.columns, view.newest.rows()[:YOUNG]
+    profiles = np.zeros((len(tastes), len(view.space.mean)), np.float32)  # nothing is like a row of zeros
+    for profile, taste in zip(profiles, tastes, strict=True):
+        profile[:] = taste.probes[0] if len(taste.probes) else 0.0
+    since = np.array([taste.question.now - YOUTH for taste in tastes])
+    fresh = _fresh(columns.traits, columns.first_seen, view.space.mean, profiles, young, since)
+    each = BUDGETS["newest"] // 2
+    emerging = _to_all(view.emerging.rows(), tastes)
+    lines = np.full((len(tastes), each, 2), -1)
+    for place, rows in enumerate((fresh, emerging)):
+        lines[:, : rows.shape[1], place] = rows[:, :each]
+    return lines.reshape(len(tastes), -1)
+
+
+def _popular_in_category(view: ItemView, taste: Taste) -> Rows:
     weights: dict[str, float] = dict.fromkeys(taste.question.categories, float("inf"))
     for row, voice in zip(taste.recent[:LATELY].tolist(), taste.voices.tolist(), strict=False):
         for name in view.categories[row]:
@@ -50,12 +75,17 @@ def trending_in_category(view: ItemView, taste: Taste, _: Rows) -> Rows:
     return in_turn(shelves, BUDGETS["trending_in_category"])
 
 
-def newest(view: ItemView, taste: Taste, _: Rows) -> Rows:
-    """Of what the catalogue took up last the most to the user's taste, and what was clicked for the first time last."""
-    columns, young = view.columns, view.newest.rows()[:YOUNG]
-    since = taste.question.now - YOUTH
-    fresh = _fresh(columns.traits, columns.first_seen, view.space.mean, taste.probes[:1], young, since)
-    return in_turn([fresh, view.emerging.rows()], BUDGETS["newest"])
+def _lines(lists: Sequence[Rows]) -> Lines:
+    """A line for each list."""
+    lines = np.full((len(lists), max(map(len, lists))), -1)
+    for line, rows in zip(lines, lists, strict=True):
+        line[: len(rows)] = rows
+    return lines
+
+
+def _to_all(rows: Rows, tastes: Sequence[Taste]) -> Lines:
+    """The same for everyone."""
+    return rows[None].repeat(len(tastes), axis=0)
 
 
 LISTING: Mapping[str, Listing] = {
@@ -82,11 +112,12 @@ BUDGETS: Mapping[str, int] = {
 
 @compiled
 def _fresh(
-    traits: Traits, first_seen: Times, mean: Vector, probes: Matrix, rows: NDArray[np.int64], since: float
-) -> NDArray[np.int64]:
-    """Those taken up since then, the ones most like the first probe first."""
-    fresh = rows[first_seen[rows] > since]
-    if len(probes):
-        alike = likeness(traits, mean, fresh, probes)[:, 0]
-        fresh = fresh[np.argsort(-alike, kind="mergesort")]  # which is stable
-    return fresh
+    traits: Traits, first_seen: Times, mean: Vector, profiles: Matrix, rows: NDArray[np.int64], since: Times
+) -> Lines:
+    """Those taken up since then, the ones most like each profile first."""
+    lines = np.full((len(profiles), len(rows)), -1)
+    for at in range(len(profiles)):
+        fresh = rows[first_seen[rows] > since[at]]
+        alike = likeness(traits, mean, fresh, profiles[at : at + 1])[:, 0]
+        lines[at, : len(fresh)] = fresh[np.argsort(-alike, kind="mergesort")]  # which is stable
+    return lines

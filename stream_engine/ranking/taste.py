@@ -36,6 +36,21 @@ class Moment(NamedTuple):
     interactions: int
 
 
+class Moments(NamedTuple):
+    """Those of several questions: each array that of all, one after the other."""
+
+    recent: Rows
+    voices: Floats
+    had: Rows
+    counts: Floats
+    ages: NDArray[np.float64]
+    left: Rows
+    probes: Matrix
+    ends: NDArray[np.int64]  # (questions + 1, 4): where each one's recent, had, left and probes end
+    times: NDArray[np.float64]  # (questions, 2): now, and since the last interaction
+    numbers: NDArray[np.int64]  # (questions, 2): interactions, and the size of the list
+
+
 class Taste(msgspec.Struct, frozen=True):
     """A user's distinct items newest first, and probes (profile, last item, interests) of the text space."""
 
@@ -59,6 +74,38 @@ class Taste(msgspec.Struct, frozen=True):
         """What the features are told of it."""
         question = self.question
         return Moment(self.heard, self.ages, self.probes, question.now, self.since, question.interactions)
+
+
+def moments_of(tastes: Sequence[Taste]) -> Moments:
+    """The arrays of these, of which there is one at least, one after the other."""
+    lengths = [(len(taste.recent), len(taste.had), len(taste.left), len(taste.probes)) for taste in tastes]
+    return Moments(
+        np.concatenate([taste.recent for taste in tastes]),
+        np.concatenate([taste.voices for taste in tastes]),
+        np.concatenate([taste.had for taste in tastes]),
+        np.concatenate([taste.counts for taste in tastes]),
+        np.concatenate([taste.ages for taste in tastes]),
+        np.concatenate([taste.left for taste in tastes]),
+        np.concatenate([taste.probes for taste in tastes]),
+        np.cumsum(np.array([(0,) * len(lengths[0]), *lengths], np.int64), axis=0),
+        np.array([(taste.question.now, taste.since) for taste in tastes]),
+        np.array([(taste.question.interactions, taste.question.size) for taste in tastes], np.int64),
+    )
+
+
+@compiled
+def moment_at(moments: Moments, at: int) -> Moment:
+    """That of one question."""
+    (recent, had, left, probe), (recent_end, had_end, left_end, probe_end) = moments.ends[at : at + 2]
+    heard = Heard(
+        moments.recent[recent:recent_end],
+        moments.voices[recent:recent_end],
+        moments.had[had:had_end],
+        moments.counts[had:had_end],
+        moments.left[left:left_end],
+    )
+    now, since = moments.times[at]
+    return Moment(heard, moments.ages[had:had_end], moments.probes[probe:probe_end], now, since, moments.numbers[at, 0])
 
 
 def taste_of(view: ItemView, question: Question) -> Taste:
@@ -115,28 +162,42 @@ def likeness(traits: Traits, mean: Floats, rows: Rows, probes: Matrix) -> Floats
 
     (step * codes - mean) @ probe / norm for every row and probe, the best of those after the second in one.
     """
-    alike = np.zeros((len(rows), len(LIKENESS)), np.float32)
-    vector, means = np.empty(traits.codes.shape[1], np.float32), np.zeros(len(probes), np.float32)
+    alike, components = np.zeros((len(rows), len(LIKENESS)), np.float32), traits.codes.shape[1]
+    means = np.zeros(len(probes), np.float32)
     for kind in range(len(probes)):
-        for component in range(len(vector)):
+        for component in range(components):
             means[kind] += mean[component] * probes[kind, component]
     for at in range(len(rows) if len(probes) else 0):
         row = rows[at]
         if not traits.has_vector[row]:
             continue
-        for component in range(len(vector)):
-            vector[component] = np.float32(traits.codes[row, component])
-        for kind in range(len(probes)):
+        codes, step, norm = traits.codes[row], traits.steps[row], traits.norms[row]
+        profile, last, interest = _dots(codes, probes)
+        alike[at, 0] = (profile * step - means[0]) / norm
+        alike[at, 2] = alike[at, 0]
+        if len(probes) > 1:
+            alike[at, 1] = (last * step - means[1]) / norm
+        if len(probes) > 2:
+            alike[at, 2] = (interest * step - means[2]) / norm
+        for kind in range(3, len(probes)):
             dot = np.float32(0.0)
-            for component in range(len(vector)):
-                dot += vector[component] * probes[kind, component]
-            cosine = (dot * traits.steps[row] - means[kind]) / traits.norms[row]
-            if kind < 2:
-                alike[at, kind] = cosine
-            better = kind > 2 and cosine > alike[at, 2]
-            if better or kind in (0, 2):
-                alike[at, 2] = cosine
+            for component in range(components):
+                dot += np.float32(codes[component]) * probes[kind, component]
+            alike[at, 2] = max(alike[at, 2], (dot * step - means[kind]) / norm)
     return alike
+
+
+@compiled
+def _dots(codes: NDArray[np.int8], probes: Matrix) -> tuple[np.float32, np.float32, np.float32]:
+    """With the first three probes at once, or the last of fewer again: the item is read once."""
+    one, two, three = probes[0], probes[min(1, len(probes) - 1)], probes[min(2, len(probes) - 1)]
+    first = second = third = np.float32(0.0)
+    for component in range(len(codes)):
+        value = np.float32(codes[component])
+        first += value * one[component]
+        second += value * two[component]
+        third += value * three[component]
+    return first, second, third
 
 
 @compiled

@@ -27,12 +27,12 @@ def warm_up() -> None:
     for update in updates_of("a", ["b"], source=Source("", 0, 0), timestamp=1.0, weight=1.0, fade=0.9):
         view.put_statistics(update.item_id, observe(None, update, view.settings))
     state = None
-    given = (*vectors, vectors[1], -vectors[0])  # the third moves an interest; there is room for two, the last merges them
+    given = (*vectors, vectors[1], -vectors[0])  # the third moves an interest; with room for two, the last merges them
     for offset, vector in enumerate(given):
         click = Received(Interaction(user_id="u", item_id="a", timestamp=1.0), Source("", 0, offset))
         state = advance(state, click, vector, UserSettings(interests=2))
     pipeline = Pipeline(view, Ranker(), RankingSettings(size=1))
     (taste,) = tastes_of(view, [question_of("u", state, 2.0, size=1)])
-    found = pipeline.candidates(taste, pipeline.lookup(taste), [ranked(["b"], [0.0], 1)])
+    (found,) = pipeline.candidates([taste], [pipeline.lookup(taste)], [ranked(["b"], [0.0], 1)])
     pipeline.made([found])
     pipeline.learn(found, "b")

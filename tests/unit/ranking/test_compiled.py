@@ -15,7 +15,7 @@ from harness.shop import NOW, Shop
 
 from stream_engine.events import Interaction, Received, Source
 from stream_engine.index import protocol
-from stream_engine.index.protocol import Match
+from stream_engine.index.protocol import Match, Query
 from stream_engine.items import neighbours
 from stream_engine.ranking import (
     candidates,
@@ -53,7 +53,8 @@ def lists() -> list[list[object]]:
     for user in range(12):
         mine = [f"i{item}" for item in np.random.default_rng(user).choice(60, user % 5, replace=False)]
         left = shop.view.columns.hashes[shop.view.rows([f"i{user}"])]
-        found = pipeline.candidates(shop.taste(*mine, size=10, left=left), Lookup([]), [[Match("i55", 0.4)]])
+        taste, lookup = shop.taste(*mine, size=10, left=left), Lookup([Query(np.ones(8, np.float32), 1)])
+        (found,) = pipeline.candidates([taste], [lookup], [[Match("i55", 0.4)]])
         told.append([[item.item_id, item.score, item.source, str(item.reasons)] for item in pipeline.made([found])[0]])
         pipeline.learn(found, f"i{user + 20}")
     return told

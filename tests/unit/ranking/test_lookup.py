@@ -42,7 +42,7 @@ def test_the_profile_is_looked_up_and_the_last_item_once() -> None:
     assert lookup.about == here.view.row("a")
     assert [query.limit for query in lookup.queries] == [7, 7]
     assert lookup.queries[0].vector @ here.view.vector("a") == pytest.approx(1.0, abs=1e-2)
-    pipeline.candidates(taste, lookup, [[Match("b", 0.5)], []])
+    pipeline.candidates([taste], [lookup], [[Match("b", 0.5)], []])
     assert here.named(here.view.columns.similar[here.view.row("a")]) == ["b"]
     again = pipeline.lookup(taste)
     assert (again.about, len(again.queries)) == (None, 1)
@@ -52,14 +52,14 @@ def test_what_the_index_did_not_answer_is_asked_again() -> None:
     here, pipeline = shop()
     taste = here.taste("a")
     lookup = pipeline.lookup(taste)
-    pipeline.candidates(taste, lookup, [[], []])
+    pipeline.candidates([taste], [lookup], [[], []])
     assert pipeline.lookup(taste).about == lookup.about
 
 
 def test_a_grown_catalogue_is_asked_again() -> None:
     here, pipeline = shop()
     taste = here.taste("a")
-    pipeline.candidates(taste, pipeline.lookup(taste), [[Match("b", 0.5)], []])
+    pipeline.candidates([taste], [pipeline.lookup(taste)], [[Match("b", 0.5)], []])
     here.stock("new", 1.0)
     assert pipeline.lookup(taste).about == here.view.row("a")
 

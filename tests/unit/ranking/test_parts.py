@@ -25,9 +25,11 @@ from stream_engine.ranking.weighing import propose
 from stream_engine.settings import RankingSettings
 from stream_engine.vectors import unit
 
+NOTHING = np.zeros(0, np.int64)
+
 
 def feature(shop: Shop, taste: Taste, name: str, habits: Habits | None = None) -> dict[str, float]:
-    found = Gatherer(shop.view).gather(taste, np.zeros(0, np.int64), habits or Habits())
+    (found,) = Gatherer(shop.view).gather([taste], [NOTHING], habits or Habits())
     table = features_of(stock_of(shop.view), taste.moment, found.rows, found.strengths)
     column = table[:, FEATURES.index(name)]
     return dict(zip(shop.named(found.rows.tolist()), column.tolist(), strict=True))
@@ -40,7 +42,7 @@ def test_little_news_of_an_item_can_wait() -> None:
     def told_after(heard: float) -> float:
         weights = {name: packed([heard]) for name in ("together", "lately", "after")}
         shop.view.put_statistics("a", statistics(NOW, clicks=9.0, pairs=heard, neighbours=("b",), **weights))
-        gatherer.gather(taste, np.zeros(0, np.int64), Habits())
+        gatherer.gather([taste], [NOTHING], Habits())
         return float(shop.view.columns.together[shop.view.row("a"), 0])
 
     assert [told_after(heard) for heard in (100.0, 101.0, 120.0)] == [100.0, 100.0, 120.0]
@@ -58,13 +60,18 @@ def test_lists_made_together_are_those_made_one_by_one() -> None:
         shop.taste("c", size=2),
         shop.taste("b", "a", "d", interests=unit(np.eye(2, 8, dtype=np.float32))),
     ]
-    found = [Gatherer(shop.view).gather(taste, np.zeros(0, np.int64), Habits()) for taste in tastes]
+    gatherer = Gatherer(shop.view)
+    found = gatherer.gather(tastes, [NOTHING] * len(tastes), Habits())
+    for mine, taste in zip(found, tastes, strict=True):
+        (alone,) = gatherer.gather([taste], [NOTHING], Habits())
+        assert all(np.array_equal(*both) for both in zip(mine[1:4], alone[1:4], strict=True))
+        assert mine.removed == alone.removed
     pipeline = Pipeline(shop.view, Ranker(), RankingSettings())
     made = pipeline.made(found)
     assert made == [pipeline.made([each])[0] for each in found]
     assert [len(items) for items in made] == [5, 5, 2, 5]
     assert all([item.rank for item in items] == list(range(1, len(items) + 1)) for items in made)
-    assert pipeline.made([]) == []
+    assert (gatherer.gather([], [], Habits()), pipeline.made([])) == ([], [])
 
 
 def told_facts(shop: Shop, taste: Taste) -> dict[str, float]:
@@ -195,7 +202,7 @@ def test_sources_can_be_left_out_by_name_and_only_by_name() -> None:
     shop.clicks("a", "b")
     taste = shop.taste("a", size=1)
     pipeline = Pipeline(shop.view, Ranker(), RankingSettings(without=("clicked_together", "follows", "trending")))
-    found = pipeline.candidates(taste, Lookup([]), [])
+    (found,) = pipeline.candidates([taste], [Lookup([])], [])
     assert found.proposers(0) == ("newest",)
     with pytest.raises(BadConfiguration, match="nonsense"):
         Pipeline(shop.view, Ranker(), RankingSettings(without=("nonsense",)))

@@ -27,9 +27,11 @@ def test_a_click_is_foreseen_before_it_is_learnt_from() -> None:
     shop.clicks("mine", "seen")
     ranker = Ranker()
     pipeline = Pipeline(shop.view, ranker, RankingSettings())
-    pipeline.learn(pipeline.candidates(shop.taste("mine"), Lookup([]), []), "seen")
+    (found,) = pipeline.candidates([shop.taste("mine")], [Lookup([])], [])
+    pipeline.learn(found, "seen")
     assert pipeline.quality.hit_rate == pipeline.quality.trending_hit_rate == 1.0
     assert ranker.samples == 1
-    pipeline.learn(pipeline.candidates(shop.taste("mine"), Lookup([]), []), "unheard")
+    (found,) = pipeline.candidates([shop.taste("mine")], [Lookup([])], [])
+    pipeline.learn(found, "unheard")
     assert pipeline.quality.hit_rate == pytest.approx(0.5, abs=1e-3)
     assert ranker.samples == 1

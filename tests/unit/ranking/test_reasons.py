@@ -9,7 +9,7 @@ import pytest
 from harness.shop import NOW, Shop
 
 from stream_engine.events import Reason
-from stream_engine.index.protocol import Match
+from stream_engine.index.protocol import Match, Query
 from stream_engine.ranking.candidates import Gatherer
 from stream_engine.ranking.features import FEATURES, stock_of
 from stream_engine.ranking.habits import Habits
@@ -64,7 +64,8 @@ def test_every_reason_of_every_list_is_true(seed: int) -> None:
     told = 0
     for user in range(20):
         mine = [f"i{number}" for number in np.random.default_rng(user).choice(60, 3, replace=False)]
-        found = pipeline.candidates(shop.taste(*mine, size=20), Lookup([]), [[Match("i55", 0.4)]])
+        taste, lookup = shop.taste(*mine, size=20), Lookup([Query(np.ones(8, np.float32), 1)])
+        (found,) = pipeline.candidates([taste], [lookup], [[Match("i55", 0.4)]])
         for item in pipeline.made([found])[0]:
             assert len(item.reasons) <= 2
             assert len({reason.kind for reason in item.reasons}) == len(item.reasons)
@@ -81,7 +82,7 @@ def test_reasons_name_the_strongest_shares_first() -> None:
     shares = np.zeros((1, len(FEATURES)), np.float32)
     for name, share in {"together": 0.5, "follows": 3.0, "popular_day": 1.5, "like_last": -9.0}.items():
         shares[0, FEATURES.index(name)] = share
-    found = Gatherer(shop.view).gather(shop.taste("mine", size=1), np.zeros(0, np.int64), Habits())
+    (found,) = Gatherer(shop.view).gather([shop.taste("mine", size=1)], [np.zeros(0, np.int64)], Habits())
     assert shop.named(found.rows) == ["x"]
     had = np.zeros(1, np.bool_)
     why = why_of(stock_of(shop.view), found.taste.recent, found.rows, found.parts, had, shares)

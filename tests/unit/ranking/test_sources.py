@@ -15,7 +15,7 @@ from stream_engine.ranking.weighing import WEIGHING, most_proposed, propose
 
 
 def proposed(shop: Shop, name: str, taste: Taste, *matches: str) -> list[str]:
-    return shop.named(LISTING[name](shop.view, taste, shop.view.rows(matches)).tolist())
+    return shop.named(LISTING[name](shop.view, [taste], [shop.view.rows(matches)])[0].tolist())
 
 
 def strengths(shop: Shop, source: str, strength: str, taste: Taste) -> Mapping[str, float]:
@@ -29,7 +29,8 @@ def strengths(shop: Shop, source: str, strength: str, taste: Taste) -> Mapping[s
 
 
 def gathered(shop: Shop, taste: Taste, *matches: str, habits: Habits | None = None) -> Candidates:
-    return Gatherer(shop.view).gather(taste, shop.view.rows(matches), habits or Habits())
+    (found,) = Gatherer(shop.view).gather([taste], [shop.view.rows(matches)], habits or Habits())
+    return found
 
 
 def test_clicked_together_is_a_cosine_of_counts() -> None:
