@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, NoReturn
 
@@ -13,6 +14,7 @@ from faust.types import TP
 
 from stream_engine.errors import NewerVersion
 from stream_engine.streaming.consumer import ChunkConsumer
+from stream_engine.streaming.intake import Intake
 from stream_engine.streaming.owners import Token
 from stream_engine.streaming.positions import Partition, Positions
 from stream_engine.streaming.state_store import StateStore
@@ -42,6 +44,7 @@ class ChunkApp(faust.App):
         self.chunk_size = chunk_size
         self.patient = patient
         self.positions = Positions()
+        self.intake = Intake(time.monotonic)
         self.ends: dict[Partition, int] = {}  # when last asked: a log never shrinks
         self.finish = finish
         self.outdated = outdated

@@ -54,11 +54,21 @@ class Member(AIOKafkaConsumerThread):
         """Join the group; with an instance id, to leave the process once the group does not know us any more."""
         await super().on_start()
         fetcher = self._consumer._fetcher  # noqa: SLF001
-        ask, pacing = fetcher._get_actions_per_node, Pacing(self.app.patient, PATIENCE, time.monotonic)  # noqa: SLF001
+        ask, pacing = fetcher._get_actions_per_node, self._pacing()  # noqa: SLF001
         fetcher._get_actions_per_node = partial(pacing.actions, ask)  # noqa: SLF001
         if self.app.conf.consumer_group_instance_id:
             coordinator = self._consumer._coordinator  # noqa: SLF001
             coordinator.reset_generation = self._instead_of(coordinator.reset_generation, coordinator)
+
+    def _pacing(self) -> Pacing:
+        return Pacing(self.app.patient, PATIENCE, time.monotonic, self.app.intake)
+
+    async def getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109
+        """What was fetched, by partition; with anything that cannot wait the intake closes."""
+        records = await super().getmany(active_partitions, timeout)
+        if any(tp.topic in self.app.chunk_topics - self.app.patient for tp in records):
+            self.app.intake.close()
+        return records
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

@@ -9,6 +9,8 @@ from typing import Any
 
 from aiokafka.protocol.fetch import FetchRequest
 
+from stream_engine.streaming.intake import LONGEST, Intake
+
 Actions = tuple[list[tuple[int, FetchRequest]], Any, Any, Any, Any]
 Ask = Callable[[Any], Actions]
 """What aiokafka's fetcher would do next, by the assignment it is asked about."""
@@ -23,11 +25,12 @@ class Pacing:
     of the client's at 700 clicks a second.
 
     And it asks a broker for nothing, up to a tenth of a second, of which it has anything that nobody took. Where that
-    is of a topic that can wait, what cannot is asked for all the same.
+    is of a topic that can wait, what cannot is asked for all the same. Nothing is asked for while the intake is closed.
     """
 
-    def __init__(self, patient: AbstractSet[str], every: float, clock: Callable[[], float]) -> None:
+    def __init__(self, patient: AbstractSet[str], every: float, clock: Callable[[], float], intake: Intake) -> None:
         self._patient = patient
+        self._intake = intake
         self._every = every
         self._clock = clock
         self._all_asked: set[int] = set()  # nodes whose last fetch was of everything
@@ -36,6 +39,8 @@ class Pacing:
 
     def actions(self, ask: Ask, assignment: Any) -> Actions:
         """What aiokafka's fetcher is to do next, with less to fetch."""
+        if (opening := self._intake.opening()) is not None:
+            return [], {}, LONGEST, False, [opening]
         if self._urgent.whole is not assignment:
             self._urgent = _Urgent(assignment, self._patient)
             self._all_heard.clear()  # of nodes that may be gone

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
@@ -125,6 +126,8 @@ class Worker:
         app.turned_out, app.on_read = leave, self._count_recovered
         users, items = users_table(app, settings), items_table(app, settings)
         stages = make_stages(settings, parts, users=users, items=items, moved=self._count_moved)
+        clicks = settings.topics.clicks
+        stages[clicks] = replace(stages[clicks], handle=app.intake.opened_by(stages[clicks].handle))
         self._guards = {
             topic: Guard(
                 stage,

@@ -85,6 +85,7 @@ UPSTREAM = {
         "ours: nothing, where it would end all tasks of the loop",
     ),
     THREAD + "MethodQueue._process_enqueued": ("d88a086d148c8012", "what is called may be a coroutine or not"),
+    DRIVER + "AIOKafkaConsumerThread.getmany": ("26fc5fc9f3b667e1", "ours: the same, and the intake closes"),
     THREAD + "QueueServiceThread.call_thread": ("479edda75b54734b", "ours: the same, without a thread"),
     THREAD + "WorkerThread.stop": ("c80d8f1597fa362c", "ours: not to wait, on the loop it would wait for"),
     COORDINATOR + "reset_generation": ("537aa37c531b4de9", "called when the group does not know us, and at a close"),
@@ -126,6 +127,10 @@ UPSTREAM = {
     "aiokafka.consumer.fetcher:Fetcher._get_actions_per_node": (
         "1dab2cf937d165d0",
         "requests first; one a node at a time; see pacing.py",
+    ),
+    "aiokafka.consumer.fetcher:Fetcher._fetch_requests_routine": (
+        "2a8ec5932644c9b0",
+        "waits for any future that it is told of",
     ),
     "aiokafka.protocol.fetch:FetchRequest": ("ef21d383f1372a25", "made again with fewer topics"),
     "aiokafka.consumer.fetcher:Fetcher.fetched_records": ("be4348896b9b66af", "in order, nothing left out"),

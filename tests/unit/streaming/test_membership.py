@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.structs import TopicPartition
 
 from stream_engine.settings import Settings, StreamSettings
 from stream_engine.streaming.app import make_app
@@ -25,7 +27,15 @@ class FakeClient:
     def __init__(self) -> None:
         self.seen: list[tuple[str, threading.Thread]] = []
         self.failure: Exception | None = None
-        self._fetcher = SimpleNamespace(_get_actions_per_node=nothing)
+        self.fetched: dict[TopicPartition, list[str]] = {}
+        self._max_poll_records = 1
+        self._closed = False
+        self._fetcher = SimpleNamespace(
+            _get_actions_per_node=nothing,
+            _closed=False,
+            _subscriptions=SimpleNamespace(fetch_context=nullcontext),
+            fetched_records=self.fetched_records,
+        )
 
     async def start(self) -> None:
         self._note("start")
@@ -34,6 +44,9 @@ class FakeClient:
 
     async def stop(self) -> None:
         self._note("stop")
+
+    async def fetched_records(self, *_: Any, **__: Any) -> Any:
+        return self.fetched
 
     async def position(self, tp: Any) -> Any:
         self._note("position")
@@ -73,6 +86,16 @@ async def test_what_is_called_may_be_a_coroutine_or_not_and_may_fail(member: Mem
     assert await member.call_thread(sorted, [2, 1], reverse=False) == [1, 2]
     with pytest.raises(ValueError, match="invalid literal"):
         await member.call_thread(int, "x")
+
+
+async def test_the_intake_closes_with_anything_that_cannot_wait(member: Member, client: FakeClient) -> None:
+    await member.start()
+    for topic, closes in (("items", False), (member.app.conf.id, False), ("clicks", True)):
+        client.fetched = {TopicPartition(topic, 0): ["a record"]}
+        member.consumer.flow_active = True
+        assert await member.getmany(None, 0.0) == client.fetched
+        assert (member.app.intake.opening() is not None) == closes
+    await member.stop()
 
 
 async def test_a_start_that_fails_says_so(member: Member, client: FakeClient) -> None:

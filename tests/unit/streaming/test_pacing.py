@@ -11,6 +11,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 from harness.still import Clock
 
+from stream_engine.streaming.intake import Intake
 from stream_engine.streaming.pacing import Pacing
 
 HURRIED, PATIENT = ("clicks", [(0, 5, 100)]), ("items", [(0, 7, 100)])
@@ -23,8 +24,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def pacing(clock: Clock) -> Pacing:
-    return Pacing({"items", "users"}, 0.05, clock)
+def intake(clock: Clock) -> Intake:
+    return Intake(clock)
+
+
+@pytest.fixture
+def pacing(clock: Clock, intake: Intake) -> Pacing:
+    return Pacing({"items", "users"}, 0.05, clock, intake)
 
 
 @cache
@@ -77,6 +83,17 @@ def test_what_can_wait_is_not_even_looked_at_before_it_is_due(pacing: Pacing, cl
     assert looked.look(busy=True) == []
     assert looked.look() == looked.look() == looked.look() == ["clicks"]  # it has come
     assert looked.at == [2, 2, 1, 2, 1, 1], "where nothing is to be had, whether it is of what cannot wait"
+
+
+async def test_nothing_is_asked_for_before_what_was_fetched_is_handled(pacing: Pacing, intake: Intake) -> None:
+    looked = Looked(pacing)
+    intake.close()
+    assert looked.look() == []
+    assert looked.at == []
+    waited_for = pacing.actions(lambda _: pytest.fail("asked"), assignment("clicks"))[4]
+    assert waited_for == [intake.opening()]
+    intake.open()
+    assert looked.look() == ["clicks", "items"]
 
 
 def test_what_is_due_stays_due_while_the_broker_is_busy(pacing: Pacing, clock: Clock) -> None:
