@@ -7,6 +7,7 @@ import time
 
 SHORT = 0.00004  # seconds: a round of the loop in which nobody else had anything to do takes less
 ROUNDS = 5  # of those one after the other: what goes round for others has short ones as well
+PAUSE = 0.001  # seconds before who met others at work looks again: to look is a round of the loop for all of them
 LONGEST = 0.03  # seconds that are given way at most, so that what can wait is done in the end
 
 
@@ -22,4 +23,7 @@ async def give_way(longest: float = LONGEST) -> None:
         await asyncio.sleep(0)
         now = time.perf_counter()
         rounds = rounds + 1 if now - before < SHORT else 0
+        if not rounds:
+            await asyncio.sleep(PAUSE)
+            now = time.perf_counter()
         before = now

@@ -173,7 +173,8 @@ class Guard:
         """Return when there is more to handle, or nothing on its way any more."""
         if sent is None:
             return
-        await asyncio.wait([sent.arriving], timeout=HEAD_START)
+        if self._gathered:  # else it leaves while we wait
+            await asyncio.wait([sent.arriving], timeout=HEAD_START)
         while not (self._gathered or sent.arriving.done()):
             self._arrived.clear()
             arrival = asyncio.ensure_future(self._arrived.wait())
