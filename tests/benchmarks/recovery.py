@@ -124,7 +124,10 @@ def wait_still(count: Callable[[], float]) -> None:
 
 def main(count: int = 100_000) -> None:
     """Fill, start, stop, start, kill, tell."""
-    with tempfile.TemporaryDirectory() as folder, start_broker(Path(folder) / "broker", cache_dir=CACHE) as broker:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_broker(Path(folder) / "broker", cache_dir=CACHE, lasting=True) as broker,
+    ):
         made = settings_on(broker.bootstrap, "recovery", partitions=8)
         settings = made.model_copy(update={"stream": made.stream.model_copy(update={"verbose": True})})
         create_or_verify(settings)

@@ -38,7 +38,10 @@ def main() -> None:
     """Measure, print, save."""
     given = _given()
     report: dict[str, Any] = {"machine": machine(), "took_seconds": {}}
-    with tempfile.TemporaryDirectory() as scratch, start_broker(Path(scratch), cache_dir=ROOT / ".cache") as broker:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        start_broker(Path(scratch), cache_dir=ROOT / ".cache", lasting=True) as broker,
+    ):
         folder = Path(scratch) / "stands"
         folder.mkdir()
         parts: dict[str, Callable[[], Any]] = {

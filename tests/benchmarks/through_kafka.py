@@ -70,7 +70,7 @@ async def in_process(items: Sequence[Item], events: Sequence[Interaction]) -> fl
 def through_kafka(items: Sequence[Item], events: Sequence[Interaction], rate: float) -> float:
     """The mean hit rate two workers report of themselves."""
     with tempfile.TemporaryDirectory() as folder:
-        broker = start_broker(Path(folder), cache_dir=ROOT / ".cache")
+        broker = start_broker(Path(folder), cache_dir=ROOT / ".cache", lasting=True)
         try:
             with engine(Path(folder), settings_on(broker.bootstrap, "through"), 2) as live:
                 live.items({item.item_id: item.text for item in items})
