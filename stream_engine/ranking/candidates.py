@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_engine.compiled import compiled
-from stream_engine.items.columns import News, Pairs
+from stream_engine.items.columns import Pairs
 from stream_engine.items.view import ItemView, Rows
 from stream_engine.ranking.filters import (
     FILTERS,
@@ -26,17 +26,11 @@ from stream_engine.ranking.filters import (
     told,
 )
 from stream_engine.ranking.habits import Habits
+from stream_engine.ranking.news import outdated
 from stream_engine.ranking.pool import STRENGTHS, Pool, roomy
 from stream_engine.ranking.sources import BUDGETS, LISTING, Lines
 from stream_engine.ranking.taste import Moments, Taste, moment_at, moments_of
-from stream_engine.ranking.weighing import (
-    BRIDGE_WIDTH,
-    BRIDGED,
-    LATELY,
-    WEIGHING,
-    most_proposed,
-    propose,
-)
+from stream_engine.ranking.weighing import WEIGHING, most_proposed, propose
 
 Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
 _PARTS = tuple(BUDGETS)
@@ -46,7 +40,6 @@ TRENDING = _BIT["trending"] | _BIT["trending_in_category"]
 _FIRST = ["catalogue", *(_PARTS[(bits & -bits).bit_length() - 1] for bits in range(1, 1 << len(_PARTS)))]  # by bits
 _TOPPED_UP = 400
 _MOST = sum(BUDGETS.values())  # candidates of a question
-NEWS, OLD_NEWS = 1.05, 1.25  # growth of a recent and of an older item's pairs that is worth settling
 
 
 class Candidates(NamedTuple):
@@ -76,7 +69,7 @@ class Listed(NamedTuple):
     limits: NDArray[np.int32]  # (sources, 3)
 
 
-class Asked(NamedTuple):
+class Rules(NamedTuple):
     """Whether what is proposed is what callers asked for, all questions one after the other; nothing where all is."""
 
     flags: Flags
@@ -111,11 +104,11 @@ class Gatherer:
         if not tastes:
             return []
         columns, moments = self._view.columns, moments_of(tastes)
-        self._view.settle(_outdated(columns.news, columns.similar, moments).tolist())
+        self._view.settle(outdated(columns.news, columns.similar, moments).tolist())
         listed = self._listed(tastes, matches)
         self._make_room(tastes, listed)
-        asked, sieve = self._asked(tastes, listed), sieve_of(self._view, habits)
-        found = _gathered(columns.pairs, moments, self._weighing, listed, sieve, asked, self._pool)
+        rules, sieve = self._rules(tastes, listed), sieve_of(self._view, habits)
+        found = _gathered(columns.pairs, moments, self._weighing, listed, sieve, rules, self._pool)
         ends = pairwise(found.ends.tolist())
         return [
             Candidates(
@@ -146,15 +139,15 @@ class Gatherer:
         propose(self._view.columns.pairs, taste.heard, self._weighing, line, self._pool)
         return self._pool
 
-    def _asked(self, tastes: Sequence[Taste], listed: Listed) -> Asked:
+    def _rules(self, tastes: Sequence[Taste], listed: Listed) -> Rules:
         """The callers' rules, for which names are looked up, where there are any."""
         flags = [
-            self._asked_of(taste, line) if has_rules(taste) else NO_FLAGS
+            self._asked_for(taste, line) if has_rules(taste) else NO_FLAGS
             for taste, line in zip(tastes, listed.lines, strict=True)
         ]
-        return Asked(np.concatenate(flags), np.cumsum([0, *map(len, flags)]))
+        return Rules(np.concatenate(flags), np.cumsum([0, *map(len, flags)]))
 
-    def _asked_of(self, taste: Taste, line: Rows) -> Flags:
+    def _asked_for(self, taste: Taste, line: Rows) -> Flags:
         pool = self._proposed(taste, line)
         return asked_for(self._view, taste, pool.rows[: int(pool.used[0])])
 
@@ -175,35 +168,8 @@ class Gatherer:
 
 
 @compiled
-def _outdated(news: News, similar: NDArray[np.int32], moments: Moments) -> Rows:
-    """Of the rows that speak, those whose pairs grew by enough since they were written.
-
-    What an item has seen often one more click hardly changes.
-    """
-    questions, count = len(moments.numbers), 0
-    rows = np.empty(len(moments.recent) + questions * BRIDGED * BRIDGE_WIDTH, np.int64)
-    for at in range(questions):
-        recent = moments.recent[moments.ends[at, 0] : moments.ends[at + 1, 0]]
-        for place in range(len(recent)):
-            if _has_news(news, recent[place], NEWS if place < LATELY else OLD_NEWS):
-                rows[count] = recent[place]
-                count += 1
-        for row in recent[:BRIDGED]:
-            for other in similar[row, :BRIDGE_WIDTH]:
-                if other >= 0 and _has_news(news, other, OLD_NEWS):
-                    rows[count] = other
-                    count += 1
-    return rows[:count]
-
-
-@compiled
-def _has_news(news: News, row: int, growth: float) -> bool:
-    return bool(news.waiting[row] and news.heard[row] >= growth * news.settled[row])
-
-
-@compiled
 def _gathered(
-    pairs: Pairs, moments: Moments, use: Flags, listed: Listed, sieve: Sieve, asked: Asked, pool: Pool
+    pairs: Pairs, moments: Moments, use: Flags, listed: Listed, sieve: Sieve, rules: Rules, pool: Pool
 ) -> Gathered:
     """The rows that any part has among its best, the bits of those parts, their strengths; how many were removed."""
     questions, used = len(moments.numbers), 0
@@ -214,7 +180,7 @@ def _gathered(
         moment = moment_at(moments, at)
         slots = propose(pairs, moment.heard, use, listed.lines[at], pool)
         proposed, weights = pool.rows[: pool.used[0]], pool.strengths[: pool.used[0]]
-        keep, removed[at] = sifted(sieve, moment, proposed, asked.flags[asked.ends[at] : asked.ends[at + 1]])
+        keep, removed[at] = sifted(sieve, moment, proposed, rules.flags[rules.ends[at] : rules.ends[at + 1]])
         elected = _elected(weights, keep, slots, listed.limits)
         for slot in range(len(elected)):
             if elected[slot]:

@@ -21,6 +21,7 @@ from stream_engine.ranking import (
     candidates,
     choice,
     features,
+    news,
     pipeline,
     ranker,
     reasons,
@@ -35,7 +36,7 @@ from stream_engine.ranking.warmup import warm_up
 from stream_engine.settings import RankingSettings, UserSettings
 from stream_engine.users import UserState, advance, interest_vectors, interests
 
-RANKING = (candidates, choice, features, pipeline, ranker, reasons, selectors, sources, taste, weighing)
+RANKING = (candidates, choice, features, news, pipeline, ranker, reasons, selectors, sources, taste, weighing)
 MODULES = (interests, neighbours, protocol, *RANKING)
 
 
