@@ -200,7 +200,8 @@ class Engine:
         degraded: tuple[str, ...] = ()
         answers: Sequence[Sequence[Match]] = [[] for _ in asked]
         try:
-            answers = await self._index.search(asked) if asked else []
+            if asked:
+                answers = await self._index.search(asked)
         except Unavailable:
             degraded = ("index",)
         return self._pipeline.candidates(tastes, lookups, answers), degraded

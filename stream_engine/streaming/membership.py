@@ -54,19 +54,18 @@ class Member(AIOKafkaConsumerThread):
         """Join the group; with an instance id, to leave the process once the group does not know us any more."""
         await super().on_start()
         fetcher = self._consumer._fetcher  # noqa: SLF001
-        ask, pacing = fetcher._get_actions_per_node, self._pacing()  # noqa: SLF001
+        ask = fetcher._get_actions_per_node  # noqa: SLF001
+        pacing = Pacing(self.app.patient, PATIENCE, time.monotonic, self.app.intake)
         fetcher._get_actions_per_node = partial(pacing.actions, ask)  # noqa: SLF001
         if self.app.conf.consumer_group_instance_id:
             coordinator = self._consumer._coordinator  # noqa: SLF001
             coordinator.reset_generation = self._instead_of(coordinator.reset_generation, coordinator)
 
-    def _pacing(self) -> Pacing:
-        return Pacing(self.app.patient, PATIENCE, time.monotonic, self.app.intake)
-
     async def getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109
         """What was fetched, by partition; with anything that cannot wait the intake closes."""
         records = await super().getmany(active_partitions, timeout)
-        if any(tp.topic in self.app.chunk_topics - self.app.patient for tp in records):
+        hurried = self.app.chunk_topics - self.app.patient
+        if any(tp.topic in hurried for tp in records):
             self.app.intake.close()
         return records
 
