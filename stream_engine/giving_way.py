@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SHORT = 0.00004  # seconds: a round of the loop in which nobody else had anything to do takes less
 ROUNDS = 5  # of those one after the other: what goes round for others has short ones as well
 PAUSE = 0.001  # seconds before who met others at work looks again: to look is a round of the loop for all of them
 LONGEST = 0.03  # seconds that are given way at most, so that what can wait is done in the end
+PIECE = 0.0007  # seconds of a long job without giving way
+PART = 0.08  # of the time, for all long jobs together, where others are always busy
 
 
 async def give_way(longest: float = LONGEST) -> None:
@@ -17,13 +20,54 @@ async def give_way(longest: float = LONGEST) -> None:
     From a fetch to a list the loop goes round some twenty times. A long job that gives way for one round only is part
     of all of them, and every list in the meantime is late by twenty of its pieces.
     """
-    began = before = time.perf_counter()
+    clock = asyncio.get_running_loop().time
+    began = before = clock()
     rounds = 0
     while rounds < ROUNDS and before - began < longest:
         await asyncio.sleep(0)
-        now = time.perf_counter()
+        now = clock()
         rounds = rounds + 1 if now - before < SHORT else 0
         if not rounds:
             await asyncio.sleep(PAUSE)
-            now = time.perf_counter()
+            now = clock()
         before = now
+
+
+class Spare:
+    """What long jobs take of the loop's time: while others are busy, a small part of it together, whatever it costs.
+
+    Who gives way after so and so many records keeps clicks waiting, where these cost more than was thought, or falls
+    behind for good, where little of the time would do.
+    """
+
+    def __init__(self) -> None:
+        self._jobs = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Share]:
+        """One job's share of it."""
+        self._jobs += 1
+        try:
+            yield Share(self)
+        finally:
+            self._jobs -= 1
+
+    async def give_way(self, worked: float) -> None:
+        """Return when the loop has nothing else to do, or so many seconds of work are a fair share."""
+        await give_way(self._jobs * worked / PART)
+
+
+class Share:
+    """One long job's part of what is spare."""
+
+    def __init__(self, spare: Spare) -> None:
+        self._spare = spare
+        self._clock = asyncio.get_running_loop().time
+        self._began = self._clock()
+
+    async def keep(self) -> None:
+        """Give way if it is time to; to be called between any two short steps."""
+        worked = self._clock() - self._began
+        if worked >= PIECE:
+            await self._spare.give_way(worked)
+            self._began = self._clock()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from sys import intern
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stream_engine.items.statistics import ItemStatistics, floats
 from stream_engine.items.updates import ItemUpdate
@@ -110,38 +112,33 @@ class Tally:
 
     def _pair(self, update: ItemUpdate, settings: StatisticsSettings) -> None:
         """Add pairs; past the slack only the strongest neighbours stay."""
-        together, lately, after = self._together, self._lately, self._after
-        fresh = decay(self._landmark - update.timestamp, settings.lately)
-        for pairs, later in ((update.earlier, False), (update.later, True)):
+        places, together, lately, after = self._places, self._together, self._lately, self._after
+        fresh, total = decay(self._landmark - update.timestamp, settings.lately), self._pairs
+        for pairs, later in ((update.earlier, 0.0), (update.later, 1.0)):
             for other, near in pairs:
-                at = self._places.get(other)
+                total += near
+                at = places.get(other)
                 if at is None:
-                    at = self._appended(other)
-                self._pairs += near
-                together[at] += near
-                lately[at] += near * fresh
-                if later:
-                    after[at] += near
+                    places[intern(other)] = len(places)
+                    together.append(near)
+                    lately.append(near * fresh)
+                    after.append(near * later)
+                else:
+                    together[at] += near
+                    lately[at] += near * fresh
+                    after[at] += near * later
+        self._pairs = total
         if len(together) > _SLACK * settings.neighbours:
             self._prune(settings)
-
-    def _appended(self, other: str) -> int:
-        """Where a new neighbour stands, without any weight."""
-        at = self._places[intern(other)] = len(self._places)
-        for weights in (self._together, self._lately, self._after):
-            weights.append(0.0)
-        return at
 
     def _prune(self, settings: StatisticsSettings) -> None:
         """Keep the strongest neighbours."""
         aged = decay(self._updated - self._landmark, settings.lately)
-        pairs = zip(self._together, self._lately, strict=True)
-        kept = _strongest([weight + 2.0 * late * aged for weight, late in pairs], settings.neighbours)
+        weights = np.array((self._together, self._lately, self._after), np.float32)
+        kept = _strongest(weights[0] + 2.0 * aged * weights[1].astype(np.float64), settings.neighbours)
         neighbours = list(self._places)
-        self._places = {neighbours[before]: at for at, before in enumerate(kept)}
-        self._together, self._lately, self._after = (
-            array("f", [weights[at] for at in kept]) for weights in (self._together, self._lately, self._after)
-        )
+        self._places = {neighbours[before]: at for at, before in enumerate(kept.tolist())}
+        self._together, self._lately, self._after = (floats(row.tobytes()) for row in weights[:, kept])
 
     def _follow(self, follower: str, settings: StatisticsSettings) -> None:
         """Add a click right after one on this item; past the slack only the most frequent followers stay."""
@@ -150,10 +147,10 @@ class Tally:
         followers[intern(follower)] = followers.get(follower, 0.0) + 1.0
         if len(followers) > _SLACK * settings.followers:
             names = list(followers)
-            kept = _strongest(list(followers.values()), settings.followers)
-            self._followers = {names[at]: followers[names[at]] for at in kept}
+            kept = _strongest(np.array(list(followers.values())), settings.followers)
+            self._followers = {names[at]: followers[names[at]] for at in kept.tolist()}
 
 
-def _strongest(strengths: Sequence[float], count: int) -> list[int]:
+def _strongest(strengths: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """Lossy counting (Manku & Motwani, VLDB 2002): the weakest go, anyone may come back; of equals the newest stay."""
-    return sorted(range(len(strengths)), key=lambda at: (strengths[at], at), reverse=True)[:count]
+    return np.argsort(strengths, kind="stable")[: -count - 1 : -1]

@@ -38,6 +38,7 @@ def make_app(
         kafka.group,
         chunk_topics=frozenset(later | {topics.clicks}),
         patient=frozenset(later | followed),
+        counted=frozenset({interactions_topic(kafka.group)}),
         chunk_size=settings.stream.chunk,
         finish=finish,
         outdated=outdated,

@@ -35,6 +35,7 @@ class ChunkApp(faust.App):
         *args: Any,
         chunk_topics: frozenset[str],
         patient: frozenset[str],
+        counted: frozenset[str],
         chunk_size: int,
         finish: Callable[[], Awaitable[None]],
         outdated: Callable[[NewerVersion], NoReturn],
@@ -43,6 +44,7 @@ class ChunkApp(faust.App):
         self.chunk_topics = chunk_topics
         self.chunk_size = chunk_size
         self.patient = patient
+        self.counted = counted
         self.positions = Positions()
         self.intake = Intake(time.monotonic)
         self.ends: dict[Partition, int] = {}  # when last asked: a log never shrinks

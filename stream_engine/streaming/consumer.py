@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from stream_engine.streaming.chunk_app import ChunkApp
 
 CHUNKS_IN_HAND = 4  # of a partition; more are left on the broker
+COUNTED_IN_HAND = 32  # of what is counted together: the more, the fewer records come of it
 LONGEST_POLL = 0.1  # seconds; which partitions may be fetched is looked at before each
 
 Polled = tuple[int, Any]
@@ -164,17 +165,21 @@ class ChunkConsumer(FaustConsumer):
         return await super()._wait_next_records(timeout)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109
-        limit = CHUNKS_IN_HAND * self.app.chunk_size
         known = {
             tp
             for tp in active_partitions or ()
             if tp.topic not in self.app.chunk_topics
-            or self.positions.may_fetch((tp.topic, tp.partition), at_most=limit)
+            or self.positions.may_fetch((tp.topic, tp.partition), at_most=self._in_hand(tp.topic))
         }
         if not known:
             await self.sleep(0.01)
             return {}
         return await super()._getmany(known, min(timeout, LONGEST_POLL))
+
+    def _in_hand(self, topic: str) -> int:
+        """How many records of a partition there may be."""
+        chunks = COUNTED_IN_HAND if topic in self.app.counted else CHUNKS_IN_HAND
+        return chunks * self.app.chunk_size
 
     async def ends(self) -> dict[Partition, int]:
         """Where the log ends, of every partition we own and of its changelogs; the broker is asked in any case."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream_engine.errors import NewerVersion, PoisonEvent, Unavailable
-from stream_engine.giving_way import give_way
+from stream_engine.giving_way import Spare
 from stream_engine.index.protocol import Point
 from stream_engine.index.resilient import ResilientIndex
 from stream_engine.items.record import CatalogueRecord, decode_record
@@ -23,7 +23,8 @@ from stream_engine.streaming.stages import points
 
 log = logging.getLogger(__name__)
 Apply = Callable[[bytes, bytes | None], None]
-SLICE = 50  # records applied before the event loop gets its turn
+SLICE = 50  # points that an index which lost them is given at once
+AT_ONCE = 64  # records taken out of a fetch at once, once there is somebody to give way to
 
 
 class ViewWriter:
@@ -153,8 +154,13 @@ class Feed:
     """
 
     def __init__(
-        self, settings: KafkaSettings, subscriptions: Iterable[Subscription], after: Callable[[], object]
+        self,
+        settings: KafkaSettings,
+        subscriptions: Iterable[Subscription],
+        after: Callable[[], object],
+        spare: Spare,
     ) -> None:
+        self._spare = spare
         self._apply = {each.topic: each.apply for each in subscriptions}
         self._after = after
         self._consumer = AIOKafkaConsumer(
@@ -189,11 +195,15 @@ class Feed:
         return all([await self._consumer.position(partition) >= end for partition, end in ends.items()])
 
     async def _read(self) -> None:
-        batches = await self._consumer.getmany(timeout_ms=200 if self.caught_up.is_set() else 20)
-        for partition, records in batches.items():
-            for begin in range(0, len(records), SLICE):
-                self._take(self._apply[partition.topic], records[begin : begin + SLICE])
-                await give_way()
+        if self.caught_up.is_set():
+            batches = await self._consumer.getmany(timeout_ms=200, max_records=AT_ONCE)
+        else:
+            batches = await self._consumer.getmany(timeout_ms=20)
+        with self._spare.share() as share:
+            for partition, records in batches.items():
+                for record in records:
+                    self._take(self._apply[partition.topic], record)
+                    await share.keep()
         try:
             result = self._after()
             if asyncio.iscoroutine(result):
@@ -207,13 +217,12 @@ class Feed:
                 log.info("index back")
             self._away = False
 
-    def _take(self, apply: Apply, records: Sequence[Record]) -> None:
-        for record in records:
-            try:
-                apply(record.key or b"", record.value)
-            except NewerVersion as newer:
-                if record.topic not in self.newer:  # said once: in a rolling upgrade there are many
-                    log.error("newer", extra={"topic": record.topic, "offset": record.offset, "reason": str(newer)})  # noqa: TRY400
-                    self.newer[record.topic] = newer.on(record.topic)
-            except (PoisonEvent, ValueError):
-                log.exception("unreadable record", extra={"topic": record.topic, "offset": record.offset})
+    def _take(self, apply: Apply, record: Record) -> None:
+        try:
+            apply(record.key or b"", record.value)
+        except NewerVersion as newer:
+            if record.topic not in self.newer:  # said once: in a rolling upgrade there are many
+                log.error("newer", extra={"topic": record.topic, "offset": record.offset, "reason": str(newer)})  # noqa: TRY400
+                self.newer[record.topic] = newer.on(record.topic)
+        except (PoisonEvent, ValueError):
+            log.exception("unreadable record", extra={"topic": record.topic, "offset": record.offset})

@@ -17,7 +17,7 @@ from stream_engine.streaming.publisher import Outgoing, Publisher
 
 Due = Callable[[Sequence[Record]], Awaitable[Mapping[Partition, int]]]
 
-GATHER_AT_MOST = 200  # chunks: a backlog is applied in pieces
+GATHER_AT_MOST = 1_000  # chunks, of a few records each as a rule: a backlog is applied in pieces
 LOOK_EVERY = 0.02  # seconds
 PIECES = 8  # of a turn: others who write the same table want theirs
 HEAD_START = 0.0005  # seconds until a piece has left for the broker, which works on it while we handle the next

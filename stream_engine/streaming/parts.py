@@ -12,6 +12,7 @@ from stream_engine.codec import Limits
 from stream_engine.encoder.load import open_encoder
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.engine import Engine
+from stream_engine.giving_way import Spare
 from stream_engine.index.open import open_index
 from stream_engine.index.resilient import ResilientIndex
 from stream_engine.items.view import ItemView
@@ -61,6 +62,7 @@ class Parts:
     writer: ViewWriter
     past: KafkaPast
     explorer: Explorer
+    spare: Spare
 
     def missed(self) -> list[str]:
         """What there is and cannot be used at present."""
@@ -104,9 +106,10 @@ async def open_parts(settings: Settings, *, may_write: Callable[[], None]) -> Pa
         Subscription(item_state_topic(kafka.group), writer.catalogue),
         Subscription(changelog_topic(kafka.group, ITEMS_TABLE), writer.statistics),
     )
-    feed = Feed(kafka, subscriptions, after=writer.index)
+    spare = Spare()
+    feed = Feed(kafka, subscriptions, after=writer.index, spare=spare)
     explorer = Explorer(view, index)
-    return Parts(encoder, index, view, engine, publisher, bulk, sharing, feed, writer, past, explorer)
+    return Parts(encoder, index, view, engine, publisher, bulk, sharing, feed, writer, past, explorer, spare)
 
 
 def make_stages(
@@ -129,7 +132,7 @@ def make_stages(
         partitions=kafka.partitions,
         placement=placement,
     )
-    statistics = Statistics(table=items, settings=settings.statistics, dead_letters=topics.dead_letters, cached={})
+    statistics = Statistics(items, settings.statistics, topics.dead_letters, cached={}, spare=parts.spare)
     ordering = Ordering(parts.past, clicks=topics.clicks, joins=joins_topic(kafka.group))
     erasing = Erasing(
         engine=parts.engine,

@@ -24,7 +24,8 @@ from stream_engine.streaming.clients import client_options
 from stream_engine.streaming.partitioning import partition_of
 
 BATCH = 128 * 1024  # bytes: brokers hold a batch to the bound of a record
-MANY = 100  # records of a partition
+SOON = 0.005  # seconds that are given way at most: there are not many pieces
+MANY = 100  # records after which clicks have their turn: a fraction of a millisecond
 DEAD_LETTER_SLACK = 100_000  # bytes a record may grow by the headers that say why it was refused
 
 
@@ -114,11 +115,9 @@ class KafkaPublisher:
         try:
             places = await _by_place(producer, fitting)
             for (topic, partition), group in places.items():
-                for batch in _batches(producer, group):
+                for batch in await _batches(producer, group):
                     sending = await producer.send_batch(batch, topic, partition=partition)
                     sent.append((sending, batch.record_count()))
-                if len(group) > MANY:
-                    await give_way()  # to clicks
         except KafkaError as error:
             failure = error
         results = await asyncio.gather(*(sending for sending, _ in sent), return_exceptions=True)
@@ -154,7 +153,9 @@ async def _by_place(producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> 
     """The records of each topic and partition, in order."""
     places: dict[tuple[str, int], list[Outgoing]] = {}
     sizes: dict[str, int] = {}
-    for record in records:
+    for number, record in enumerate(records, start=1):
+        if number % (10 * MANY) == 0:
+            await give_way(SOON)
         partition = record.partition
         if partition is None:
             if record.topic not in sizes:
@@ -164,10 +165,12 @@ async def _by_place(producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> 
     return places
 
 
-def _batches(producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> list[BatchBuilder]:
+async def _batches(producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> list[BatchBuilder]:
     """As few as hold them all; one too large for any has a batch to itself."""
     batches = [producer.create_batch()]
-    for record in records:
+    for number, record in enumerate(records, start=1):
+        if number % MANY == 0:
+            await give_way(SOON)
         if not _append(batches[-1], record):
             batches.append(producer.create_batch())
             _append(batches[-1], record)

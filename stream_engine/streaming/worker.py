@@ -34,7 +34,7 @@ LEFT = 75  # EX_TEMPFAIL: start me again
 OUTDATED = 2  # as for a wrong setting: starting me again mends nothing
 SHARE_EVERY = 2.0
 STOP_WITHIN = 15.0
-YOUNG = 20_000  # objects made before the collector looks at them: a chunk makes thousands, hardly any in cycles
+YOUNG = 1_000, 100, 20  # objects that stay before the collector looks at them, which takes a millisecond or two; and on
 STOOD_STILL = "the lease is lost: this process stood still for too long"
 
 
@@ -220,7 +220,7 @@ def spare_collector() -> None:
     """What is here now stays: to look through it all again and again would stop the clicks for tenths of a second."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, 20, 20)
+    gc.set_threshold(*YOUNG)
 
 
 def leave(reason: str, code: int = LEFT) -> NoReturn:

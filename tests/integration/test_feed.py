@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from stream_engine.giving_way import Spare
 from stream_engine.settings import Settings
 from stream_engine.streaming.feed import Apply, Feed, Subscription
 
@@ -26,7 +27,9 @@ async def test_one_topic_after_the_other_is_caught_up_with_and_then_all_are_foll
         return lambda key, _: seen.append((topic, key))
 
     order = [topics[1], topics[2], topics[0]]
-    feed = Feed(live_settings.kafka, [Subscription(topic, noting(topic)) for topic in order], after=lambda: None)
+    feed = Feed(
+        live_settings.kafka, [Subscription(topic, noting(topic)) for topic in order], after=lambda: None, spare=Spare()
+    )
     async with AIOKafkaProducer(bootstrap_servers=live_settings.kafka.broker) as producer, asyncio.timeout(60):
         for number in range(200):
             for topic in (topics[0], topics[1]):

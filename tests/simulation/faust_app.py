@@ -29,6 +29,7 @@ class App:
     """As much of a `ChunkApp` as `ChunkConsumer` and the agent see; `recover` reads on from what is known."""
 
     chunk_topics = frozenset({CLICKS})
+    counted: frozenset[str] = frozenset()
     client_only = False
     in_recovery = False
     consumer_generation_id = 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from stream_engine.errors import PoisonEvent
-from stream_engine.giving_way import give_way
+from stream_engine.giving_way import Share, Spare
 from stream_engine.items.statistics import decode_statistics, encode_statistics
 from stream_engine.items.tally import Tally, beginning
 from stream_engine.items.updates import decode_updates
@@ -18,7 +18,6 @@ from stream_engine.streaming.publisher import Outgoing
 from stream_engine.streaming.stages.tables import Place, StateTable
 
 CACHED = 8_192  # items, of some ten kilobytes each
-PIECE = 32  # records counted at once, or items encoded: about a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +28,22 @@ class Statistics:
     settings: StatisticsSettings
     dead_letters: str
     cached: dict[Place, Tally]
+    spare: Spare = field(default_factory=Spare)
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """One changelog record for each item touched; the views read them there."""
+        with self.spare.share() as share:  # a backlog is long; the lease and the other topics want their turn
+            return await self._handled(records, share)
+
+    async def _handled(self, records: Sequence[Record], share: Share) -> list[Outgoing]:
         tallies: dict[Place, Tally] = {}
-        effects = []
-        for number, record in enumerate(records, start=1):
-            if number % PIECE == 0:
-                await give_way()  # a backlog is long; the lease and the other topics want their turn
+        letters = []
+        for record in records:
+            await share.keep()
             try:
                 updates = decode_updates(record.value or b"")
             except PoisonEvent as poison:
-                effects.append(dead_letter(record, poison, topic=self.dead_letters, stage="interactions"))
+                letters.append(dead_letter(record, poison, topic=self.dead_letters, stage="interactions"))
                 continue
             for update in updates:
                 place = (update.item_id.encode(), record.partition)
@@ -50,25 +53,21 @@ class Statistics:
                         continue
                     tallies[place] = known or Tally(beginning(update))
                 tallies[place].add(update, self.settings)
-        encoded = await self._encoded(tallies)
-        effects += [self.table.write(key, data, partition) for (key, partition), data in encoded.items()]
-        self._remember(tallies)
-        return effects
+        return letters + await self._written(tallies, share)
 
-    async def _encoded(self, tallies: Mapping[Place, Tally]) -> dict[Place, bytes]:
-        """As they are stored; in pieces, for of a second there are thousands."""
-        encoded = {}
-        for number, (place, tally) in enumerate(tallies.items(), start=1):
-            encoded[place] = encode_statistics(tally.statistics())
-            if number % PIECE == 0:
-                await give_way()  # to clicks
-        return encoded
+    async def _written(self, tallies: Mapping[Place, Tally], share: Share) -> list[Outgoing]:
+        """As they are stored, and remembered; there may be thousands.
 
-    def _remember(self, tallies: Mapping[Place, Tally]) -> None:
-        """Cache these as the latest; the oldest go."""
-        self.cached.update(tallies)
+        Whoever is stopped in between does all of it again: an update that the table has is not counted again.
+        """
+        effects = []
+        for (key, partition), tally in tallies.items():
+            await share.keep()
+            effects.append(self.table.write(key, encode_statistics(tally.statistics()), partition))
+            self.cached[key, partition] = tally
         for place in list(islice(self.cached, max(0, len(self.cached) - CACHED))):
             del self.cached[place]
+        return effects
 
     def forget(self) -> None:
         """Drop what is cached: another worker may write the table before we own its partitions again."""

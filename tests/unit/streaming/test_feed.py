@@ -14,6 +14,7 @@ from harness.records import record
 from harness.worlds import Stages, item
 
 from stream_engine.errors import Unavailable
+from stream_engine.giving_way import Spare
 from stream_engine.index.memory import MemoryIndex
 from stream_engine.index.protocol import Point
 from stream_engine.settings import KafkaSettings
@@ -155,7 +156,7 @@ class FakeConsumer:
     def __init__(self, batches: Sequence[dict[TopicPartition, list[Any]]]) -> None:
         self.batches = list(batches)
 
-    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+    async def getmany(self, *, timeout_ms: int, max_records: int | None = None) -> dict[TopicPartition, list[Any]]:
         return self.batches.pop(0) if self.batches else {}
 
 
@@ -168,7 +169,9 @@ async def test_an_unreadable_record_or_an_index_away_stops_nothing_and_is_said_o
     published = await stages.catalogue.handle([item(0, "a", title="tea"), item(1, "b", title="pot")])
     good = [record(at, each.value, key=each.key) for at, each in enumerate(published)]
     place = TopicPartition("item-state", 0)
-    feed = Feed(KafkaSettings(), [Subscription("item-state", stages.writer.catalogue)], after=stages.writer.index)
+    feed = Feed(
+        KafkaSettings(), [Subscription("item-state", stages.writer.catalogue)], after=stages.writer.index, spare=Spare()
+    )
     bad = [record(5, b"\x63nonsense", key=b"x"), record(6, None, key=b"\xff")]
     feed._consumer = FakeConsumer([{place: [good[0], *bad, good[1]]}])  # type: ignore[assignment]
     store.failing = {"upsert"}
@@ -190,7 +193,8 @@ def test_what_a_later_version_wrote_is_passed_over_and_told(caplog: pytest.LogCa
     feed = Feed.__new__(Feed)
     feed.newer = {}
     newer = record(0, b"\x02\x90", key=b"x", topic="item-state")
-    feed._take(stages.writer.catalogue, [newer, newer])
+    for _ in range(2):
+        feed._take(stages.writer.catalogue, newer)
     assert str(feed.newer["item-state"]).startswith("topic item-state: an item's record: version 2 found")
     assert len(stages.view) == 0
     assert [each.levelname for each in caplog.records] == ["ERROR"]
