@@ -22,6 +22,7 @@ from stream_engine.streaming.topics import declared
 
 HERE = Path(__file__).parent
 BENCH_PYTHON = HERE.parents[1] / ".venv-bench" / "bin" / "python"
+PARTITIONS = 2  # for as many workers as there are cores; what more of them cost, see scale.py
 IN_TIME = 100.0  # ms that 99 of 100 clicks may wait
 CLOSE_ENOUGH = 1.08  # the next higher rate tried would be less than 8 % more
 
@@ -78,7 +79,7 @@ def standing(
     items: int,
     workers: int = 1,
     index: str = "edge",
-    partitions: int = 8,
+    partitions: int = PARTITIONS,
     command: Sequence[str] = COMMAND,
 ) -> Iterator[Stand]:
     """Topics of their own, the catalogue on them, workers ready; all stopped at the end."""

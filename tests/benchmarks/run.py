@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from drain import PEER, compare
 from figures import figures
 from machine import machine
-from openloop import BENCH_PYTHON, highest, standing
+from openloop import BENCH_PYTHON, Stand, highest, in_time, standing
 from pictures import latency_by_percentile, latency_by_rate
 from scale import growth
 
@@ -94,13 +94,21 @@ def _stand(broker: Broker, folder: Path, given: argparse.Namespace, **options: A
     with standing(broker, folder, **options) as stand:
         ready = time.monotonic() - began
         stand.step(*BEFORE)
-        best = highest(lambda rate: stand.step(rate, given.seconds), SLOWEST)
+        best = highest(lambda rate: _tried(stand, rate, given.seconds), SLOWEST)
         stand.step(*REST)
-        at = stand.step(AT, 2 * given.seconds)  # last: where it is too much, a backlog is left
+        at = stand.step(AT, 2 * given.seconds)  # last: the users have histories by now
     if options == {"items": given.items}:
         latency_by_rate(stand.steps, ROOT / "build" / "bench-latency-by-rate.svg")
         latency_by_percentile(at, ROOT / "build" / "bench-latency-by-percentile.svg")
     return {"seconds_until_ready": round(ready, 1), "at": at, "best": best, "steps": stand.steps}
+
+
+def _tried(stand: Stand, rate: float, seconds: float) -> dict[str, Any]:
+    """A step at this rate; one that was too much leaves nothing behind that the next would be charged for."""
+    step = stand.step(rate, seconds)
+    if not in_time(step):
+        stand.step(*REST)
+    return step
 
 
 def inside(broker: Broker, folder: Path, given: argparse.Namespace) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def growth(broker: Broker, folder: Path, *, full: bool) -> dict[str, Any]:
     """Figures of each."""
     sizes = (10_000, 100_000, 1_000_000) if full else (10_000, 100_000)
     return {
-        "partitions": {count: _grown(broker, folder, items=10_000, partitions=count) for count in (4, 8, 32)},
+        "partitions": {count: _grown(broker, folder, items=10_000, partitions=count) for count in (2, 8, 32)},
         "items": {count: _grown(broker, folder, items=count) for count in sizes},
         "history": _histories(broker, folder),
     }
