@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 SHORT = 0.00004  # seconds: a round of the loop in which nobody else had anything to do takes less
 ROUNDS = 5  # of those one after the other: what goes round for others has short ones as well
@@ -43,12 +43,14 @@ class Spare:
     def __init__(self) -> None:
         self._jobs = 0
 
-    @contextmanager
-    def share(self) -> Iterator[Share]:
-        """One job's share of it."""
+    @asynccontextmanager
+    async def share(self) -> AsyncIterator[Share]:
+        """One job's share of it; gives way at the end, for the job may be one of many short ones."""
         self._jobs += 1
         try:
-            yield Share(self)
+            share = Share(self)
+            yield share
+            await share.keep(piece=0.0)
         finally:
             self._jobs -= 1
 
@@ -65,9 +67,9 @@ class Share:
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
 
-    async def keep(self) -> None:
-        """Give way if it is time to; to be called between any two short steps."""
+    async def keep(self, piece: float = PIECE) -> None:
+        """Give way after so many seconds of work; to be called between any two short steps."""
         worked = self._clock() - self._began
-        if worked >= PIECE:
+        if worked >= piece:
             await self._spare.give_way(worked)
             self._began = self._clock()

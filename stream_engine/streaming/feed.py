@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -199,11 +199,8 @@ class Feed:
             batches = await self._consumer.getmany(timeout_ms=200, max_records=AT_ONCE)
         else:
             batches = await self._consumer.getmany(timeout_ms=20)
-        with self._spare.share() as share:
-            for partition, records in batches.items():
-                for record in records:
-                    self._take(self._apply[partition.topic], record)
-                    await share.keep()
+        if batches:
+            await self._take_all(batches)
         try:
             result = self._after()
             if asyncio.iscoroutine(result):
@@ -216,6 +213,13 @@ class Feed:
             if self._away:
                 log.info("index back")
             self._away = False
+
+    async def _take_all(self, batches: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        async with self._spare.share() as share:
+            for partition, records in batches.items():
+                for record in records:
+                    self._take(self._apply[partition.topic], record)
+                    await share.keep()
 
     def _take(self, apply: Apply, record: Record) -> None:
         try:

@@ -46,7 +46,7 @@ async def test_but_not_for_ever() -> None:
 async def worked(spare: Spare, until: asyncio.Task[int]) -> float:
     """The seconds that a long job of short steps had while the other ran."""
     had = 0.0
-    with spare.share() as share:
+    async with spare.share() as share:
         while not until.done():
             began = time.perf_counter()
             while time.perf_counter() - began < SHORT:
@@ -66,9 +66,24 @@ async def test_long_jobs_have_a_small_part_of_a_busy_loop_together(jobs: int) ->
     assert 0.0 < had < 2 * PART * took
 
 
+async def test_many_short_jobs_one_after_the_other_are_a_long_one() -> None:
+    spare, had = Spare(), 0.0
+    with busy(rounds=1_000) as other:
+        began = time.perf_counter()
+        while not other.done():
+            async with spare.share() as share:
+                step = time.perf_counter()
+                while time.perf_counter() - step < PIECE / 4:
+                    """A step."""
+                had += time.perf_counter() - step
+                await share.keep()
+        took = time.perf_counter() - began
+    assert 0.0 < had < 3 * PART * took
+
+
 async def test_a_long_job_has_an_idle_loop_for_itself() -> None:
     spare, began, had = Spare(), time.perf_counter(), 0.0
-    with spare.share() as share:
+    async with spare.share() as share:
         while had < 20 * PIECE:
             step = time.perf_counter()
             while time.perf_counter() - step < PIECE:

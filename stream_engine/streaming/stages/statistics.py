@@ -32,7 +32,7 @@ class Statistics:
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """One changelog record for each item touched; the views read them there."""
-        with self.spare.share() as share:  # a backlog is long; the lease and the other topics want their turn
+        async with self.spare.share() as share:  # a backlog is long; the lease and the other topics want their turn
             return await self._handled(records, share)
 
     async def _handled(self, records: Sequence[Record], share: Share) -> list[Outgoing]:
