@@ -34,7 +34,7 @@ LEFT = 75  # EX_TEMPFAIL: start me again
 OUTDATED = 2  # as for a wrong setting: starting me again mends nothing
 SHARE_EVERY = 2.0
 STOP_WITHIN = 15.0
-YOUNG = 1_000, 100, 20  # objects that stay before the collector looks at them, which takes a millisecond or two; and on
+YOUNG = 1_000  # objects that stay before the collector looks at them, which takes a millisecond or two
 STOOD_STILL = "the lease is lost: this process stood still for too long"
 
 
@@ -220,7 +220,7 @@ def spare_collector() -> None:
     """What is here now stays: to look through it all again and again would stop the clicks for tenths of a second."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*YOUNG)
+    gc.set_threshold(YOUNG, 100, 20)
 
 
 def leave(reason: str, code: int = LEFT) -> NoReturn:

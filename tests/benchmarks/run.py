@@ -104,11 +104,10 @@ def _stand(broker: Broker, folder: Path, given: argparse.Namespace, **options: A
 
 
 def _tried(stand: Stand, rate: float, seconds: float) -> dict[str, Any]:
-    """A step at this rate; one that was too much leaves nothing behind that the next would be charged for."""
-    step = stand.step(rate, seconds)
-    if not in_time(step):
+    """A step at this rate, after a rest if the one before was too much: it is not charged for what that left behind."""
+    if not in_time(stand.steps[-1]):
         stand.step(*REST)
-    return step
+    return stand.step(rate, seconds)
 
 
 def inside(broker: Broker, folder: Path, given: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from stream_engine.encoder.hashed import HashedEncoder
 from stream_engine.encoder.protocol import Encoder
 from stream_engine.engine import Engine
 from stream_engine.events import DeadLetter, Recommendation
+from stream_engine.giving_way import Spare
 from stream_engine.index.memory import MemoryIndex
 from stream_engine.index.protocol import Index
 from stream_engine.index.resilient import ResilientIndex
@@ -91,7 +92,7 @@ class Stages:
             announced=self.writer.is_announced,
             newer=self.writer.newer,
         )
-        self.statistics = Statistics(table=self.items, settings=StatisticsSettings(), dead_letters="dead", cached={})
+        self.statistics = Statistics(self.items, StatisticsSettings(), "dead", cached={}, spare=Spare())
         self.past = FakePast()
         self.ordering = Ordering(self.past, clicks="clicks", joins="joins")
         self.erasing = Erasing(

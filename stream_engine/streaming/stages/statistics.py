@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from stream_engine.errors import PoisonEvent
@@ -28,7 +28,7 @@ class Statistics:
     settings: StatisticsSettings
     dead_letters: str
     cached: dict[Place, Tally]
-    spare: Spare = field(default_factory=Spare)
+    spare: Spare
 
     async def handle(self, records: Sequence[Record]) -> list[Outgoing]:
         """One changelog record for each item touched; the views read them there."""
