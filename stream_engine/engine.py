@@ -12,8 +12,8 @@ from stream_engine.index.protocol import Index, Match
 from stream_engine.items.updates import ItemUpdate, updates_of
 from stream_engine.items.view import ItemView
 from stream_engine.outcomes import NOWHERE, ChunkOutcome, Observed, UserOutcome, recommendation_id
-from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.pipeline import Pipeline
+from stream_engine.ranking.proposed import Candidates
 from stream_engine.ranking.quality import Quality
 from stream_engine.ranking.question import Question, question_of
 from stream_engine.ranking.ranker import Ranker
@@ -192,7 +192,7 @@ class Engine:
                 lessons.append(_Lesson(interaction.item_id or "", self._question(step.received, step.before)))
         return lessons
 
-    async def _candidates(self, questions: Sequence[Question]) -> tuple[list[Candidates], tuple[str, ...]]:
+    async def _candidates(self, questions: Sequence[Question]) -> tuple[Sequence[Candidates], tuple[str, ...]]:
         """What may be shown to each, with one round trip to the index for all."""
         tastes = tastes_of(self._view, questions)
         lookups = [self._pipeline.lookup(taste) for taste in tastes]

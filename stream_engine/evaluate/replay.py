@@ -15,7 +15,7 @@ from stream_engine.evaluate.plan import NEW_USER, Plan
 from stream_engine.evaluate.tally import CUT, Asked, Tally, surprise
 from stream_engine.evaluate.world import World
 from stream_engine.events import Received
-from stream_engine.ranking.candidates import Candidates
+from stream_engine.ranking.proposed import Candidates
 from stream_engine.ranking.sources import BUDGETS
 
 SIZE = 20

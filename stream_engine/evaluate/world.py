@@ -15,7 +15,7 @@ from stream_engine.items.statistics import ItemStatistics
 from stream_engine.items.tally import observe
 from stream_engine.items.updates import ItemUpdate
 from stream_engine.items.view import ItemView
-from stream_engine.ranking.candidates import Candidates
+from stream_engine.ranking.proposed import Candidates
 from stream_engine.ranking.ranker import Ranker
 from stream_engine.settings import RankingSettings, Settings
 from stream_engine.users import UserState

@@ -34,12 +34,16 @@ class Point:
 
 
 class Query(NamedTuple):
-    """The `limit` available items nearest to `vector`, of any of `categories` (none given: all)."""
+    """The `limit` available items nearest to `vector`, of any of `categories` (none given: all).
+
+    Where it is `quick`, a few more of them may be missed, and scores and order are nearly right.
+    """
 
     vector: Vector
     limit: int
     categories: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    quick: bool = False
 
 
 class Index(Protocol):

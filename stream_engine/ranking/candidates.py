@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Collection, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -16,50 +16,24 @@ from stream_engine.ranking.filters import (
     FILTERS,
     NO_FLAGS,
     Flags,
-    Removed,
     Sieve,
     allowed,
     asked_for,
     has_rules,
     sieve_of,
     sifted,
-    told,
 )
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.news import outdated
 from stream_engine.ranking.pool import STRENGTHS, Pool, roomy
-from stream_engine.ranking.sources import BUDGETS, LISTING, Lines
+from stream_engine.ranking.proposed import BIT, Asked, Candidates, Found, Parts, Strengths
+from stream_engine.ranking.sources import BUDGETS, LISTING, Asking, Lines
 from stream_engine.ranking.taste import Moments, Taste, moment_at, moments_of
 from stream_engine.ranking.weighing import WEIGHING, most_proposed, propose
 
-Strengths = NDArray[np.float32]  # (n, len(STRENGTHS))
-_PARTS = tuple(BUDGETS)
-_BIT: Mapping[str, int] = {name: 1 << place for place, name in enumerate(_PARTS)}
-_WEIGHED = np.array([[BUDGETS.get(name, 0), _BIT.get(name, 0)] for name in STRENGTHS], np.int32)
-TRENDING = _BIT["trending"] | _BIT["trending_in_category"]
-_FIRST = ["catalogue", *(_PARTS[(bits & -bits).bit_length() - 1] for bits in range(1, 1 << len(_PARTS)))]  # by bits
+_WEIGHED = np.array([[BUDGETS.get(name, 0), BIT.get(name, 0)] for name in STRENGTHS], np.int32)
 _TOPPED_UP = 400
 _MOST = sum(BUDGETS.values())  # candidates of a question
-
-
-class Candidates(NamedTuple):
-    """Rows once each, which parts have each among their best (bits), how strong they find it, what was removed."""
-
-    taste: Taste
-    rows: Rows
-    parts: NDArray[np.int32]
-    strengths: Strengths
-    removed: Removed
-
-    def proposers(self, position: int) -> tuple[str, ...]:
-        """The parts that have this candidate among their best; none if it comes from the catalogue as it is."""
-        bits = int(self.parts[position])
-        return tuple(name for name, bit in _BIT.items() if bits & bit)
-
-
-def origins_of(parts: NDArray[np.int32]) -> list[str]:
-    """For each candidate the first part that has it among its best."""
-    return [_FIRST[bits] for bits in parts.tolist()]
 
 
 class Listed(NamedTuple):
@@ -80,7 +54,7 @@ class Gathered(NamedTuple):
     """Candidates of all questions one after the other, where each one's end, and how many its filters removed."""
 
     rows: Rows
-    parts: NDArray[np.int32]
+    parts: Parts
     strengths: Strengths
     ends: NDArray[np.int64]  # (questions + 1,)
     removed: NDArray[np.int64]  # (questions, filters)
@@ -93,10 +67,10 @@ class Gatherer:
         self._view = view
         self._weighing = np.array([name not in without for name in WEIGHING])
         self._listing = {name: source for name, source in LISTING.items() if name not in without}
-        self._limits = np.array([(BUDGETS[name], _BIT[name], 0) for name in self._listing], np.int32).reshape(-1, 3)
+        self._limits = np.array([(BUDGETS[name], BIT[name], 0) for name in self._listing], np.int32).reshape(-1, 3)
         self._pool = roomy(None, items=0, proposals=0)
 
-    def gather(self, tastes: Sequence[Taste], matches: Sequence[Rows], habits: Habits) -> list[Candidates]:
+    def gather(self, tastes: Sequence[Taste], matches: Sequence[Rows], habits: Habits) -> Sequence[Candidates]:
         """Candidates enough for each list; fewer only if no more may be shown, seen ones only if all are seen.
 
         `matches` are what the index found for each.
@@ -105,29 +79,26 @@ class Gatherer:
             return []
         columns, moments = self._view.columns, moments_of(tastes)
         self._view.settle(outdated(columns.news, columns.similar, moments).tolist())
-        listed = self._listed(tastes, matches)
+        listed = self._listed(Asking(tastes, moments, matches))
         self._make_room(tastes, listed)
         rules, sieve = self._rules(tastes, listed), sieve_of(self._view, habits)
-        found = _gathered(columns.pairs, moments, self._weighing, listed, sieve, rules, self._pool)
-        ends = pairwise(found.ends.tolist())
+        rows, parts, strengths, ends, removed = _gathered(
+            columns.pairs, moments, self._weighing, listed, sieve, rules, self._pool
+        )
+        found = Found(tastes, Asked(moments, rows, parts, strengths, ends), removed)
+        few = np.diff(ends) < moments.numbers[:, 1]
+        if not few.any():
+            return found
         return [
-            Candidates(
-                taste,
-                found.rows[begin:end],
-                found.parts[begin:end],
-                found.strengths[begin:end],
-                told(removed),
-            )
-            if end - begin >= taste.question.size
-            else self._topped_up(taste, line, habits)
-            for taste, line, removed, (begin, end) in zip(tastes, listed.lines, found.removed, ends, strict=True)
+            self._topped_up(taste, line, habits) if is_short else each
+            for taste, line, is_short, each in zip(tastes, listed.lines, few.tolist(), found, strict=True)
         ]
 
-    def _listed(self, tastes: Sequence[Taste], matches: Sequence[Rows]) -> Listed:
-        lines = [source(self._view, tastes, matches) for source in self._listing.values()]
+    def _listed(self, asking: Asking) -> Listed:
+        lines = [source(self._view, asking) for source in self._listing.values()]
         limits = self._limits.copy()
         limits[:, 2] = list(accumulate(line.shape[1] for line in lines))
-        return Listed(np.concatenate([np.zeros((len(tastes), 0), np.int64), *lines], axis=1), limits)
+        return Listed(np.concatenate([np.zeros((len(asking.tastes), 0), np.int64), *lines], axis=1), limits)
 
     def _make_room(self, tastes: Sequence[Taste], listed: Listed) -> None:
         """Have a pool that holds all that is proposed to any of them."""

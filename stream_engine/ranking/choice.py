@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,33 +10,23 @@ from numpy.typing import NDArray
 from stream_engine.compiled import compiled
 from stream_engine.items.columns import Traits
 from stream_engine.items.view import Rows
-from stream_engine.ranking.candidates import Candidates
 from stream_engine.ranking.features import Stock, facts_of, features_of
 from stream_engine.ranking.net import Net, scores_of, shares_of
 from stream_engine.ranking.pool import STRENGTHS
+from stream_engine.ranking.proposed import Asked, Parts, Strengths
 from stream_engine.ranking.reasons import MOST, Why, why_of
 from stream_engine.ranking.selectors import POOL, diverse, explored, highest
-from stream_engine.ranking.taste import Moment, Moments, moment_at, moments_of
+from stream_engine.ranking.taste import Moment, moment_at
 
 _HAD = STRENGTHS.index("again")
 _LINE = 64  # bytes of memory that come together
-
-
-class Asked(NamedTuple):
-    """Questions with their candidates, those of all one after the other; `ends` says where each question's end."""
-
-    moments: Moments
-    rows: Rows
-    parts: NDArray[np.int32]
-    strengths: NDArray[np.float32]
-    ends: NDArray[np.int64]  # (questions + 1,)
 
 
 class Chosen(NamedTuple):
     """Lists one after the other: items, the bits of the parts that propose each, scores, why, and where lists end."""
 
     rows: Rows
-    parts: NDArray[np.int32]
+    parts: Parts
     scores: NDArray[np.float64]  # to six digits
     why: Why
     ends: NDArray[np.int64]  # (questions + 1,)
@@ -55,8 +44,8 @@ class Proposed(NamedTuple):
     """Candidates: rows, the bits of the parts that have each among their best, and how strong they find it."""
 
     rows: Rows
-    parts: NDArray[np.int32]
-    strengths: NDArray[np.float32]
+    parts: Parts
+    strengths: Strengths
 
 
 class Wanted(NamedTuple):
@@ -64,17 +53,6 @@ class Wanted(NamedTuple):
 
     diversity: float
     explore: int
-
-
-def asked_of(found: Sequence[Candidates]) -> Asked:
-    """The arrays of these one after the other."""
-    return Asked(
-        moments_of([each.taste for each in found]),
-        np.concatenate([each.rows for each in found]),
-        np.concatenate([each.parts for each in found]),
-        np.concatenate([each.strengths for each in found]),
-        np.cumsum([0, *(len(each.rows) for each in found)]),
-    )
 
 
 @compiled

@@ -14,13 +14,14 @@ from stream_engine.events import RecommendedItem
 from stream_engine.index.protocol import Match, Query
 from stream_engine.items.bounded import in_turn
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.candidates import Candidates, Gatherer, origins_of
-from stream_engine.ranking.choice import Chosen, Wanted, asked_of, choices_of
+from stream_engine.ranking.candidates import Gatherer
+from stream_engine.ranking.choice import Chosen, Wanted, choices_of
 from stream_engine.ranking.exploring import is_explored
 from stream_engine.ranking.features import FEATURES, facts_of, features_of, stock_of
 from stream_engine.ranking.filters import allowed
 from stream_engine.ranking.matched import MatchedRows
 from stream_engine.ranking.net import scores_of
+from stream_engine.ranking.proposed import Candidates, asked_of, origins_of
 from stream_engine.ranking.quality import TOP, Quality, judged
 from stream_engine.ranking.ranker import Ranker, Sample
 from stream_engine.ranking.reasons import reasons
@@ -60,22 +61,22 @@ class Pipeline:
         """What to ask the index.
 
         What is near the last item, unless that is known; what is near the profile, or near every interest if the
-        items do not tell the latest of them.
+        items do not tell the latest of them. Those are ranked anew; what is near an item is kept as it is found.
         """
         question = taste.question
         probes = taste.probes[2:] if question.searched else taste.probes[:1]
         about = self._unexplored(taste)
         if about is not None:
             probes = np.concatenate([taste.probes[1:2], probes])
+        rules = self._settings.candidates, question.categories, tuple(question.exclude)
         queries = [
-            Query(probe, self._settings.candidates, question.categories, tuple(question.exclude))
-            for probe in _at_length_one(probes)
+            Query(probe, *rules, quick=about is None or place > 0) for place, probe in enumerate(_at_length_one(probes))
         ]
         return Lookup(queries, about)
 
     def candidates(
         self, tastes: Sequence[Taste], lookups: Sequence[Lookup], matches: Sequence[Sequence[Match]]
-    ) -> list[Candidates]:
+    ) -> Sequence[Candidates]:
         """What may be shown to each; `matches` answers the queries of all lookups, in order."""
         answers = iter(matches)
         found = [self._found(lookup, list(islice(answers, len(lookup.queries)))) for lookup in lookups]

@@ -13,8 +13,8 @@ from stream_engine.compiled import compiled
 from stream_engine.events import Reason, ReasonKind
 from stream_engine.items.columns import Pairs, Traits
 from stream_engine.items.view import Rows
-from stream_engine.ranking.candidates import TRENDING
 from stream_engine.ranking.features import FEATURES, Features, Stock
+from stream_engine.ranking.proposed import TRENDING
 from stream_engine.ranking.weighing import singles
 
 MOST = 2

@@ -6,6 +6,7 @@ A part either weighs its rows (weighing.py), or lists them best first (here).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,9 @@ from stream_engine.compiled import compiled
 from stream_engine.items.bounded import in_turn
 from stream_engine.items.columns import Times, Traits
 from stream_engine.items.view import ItemView, Rows
-from stream_engine.ranking.taste import Taste, likeness
+from stream_engine.ranking.taste import Moments, Taste, likeness, moment_at
 from stream_engine.ranking.weighing import LATELY, WEIGHING
-from stream_engine.vectors import Matrix, Vector
+from stream_engine.vectors import Vector
 
 CATEGORIES = 3
 YOUNG, YOUTH = 60, 30 * 86_400.0  # items that count as new, and for how many seconds at most
@@ -24,45 +25,45 @@ YOUNG, YOUTH = 60, 30 * 86_400.0  # items that count as new, and for how many se
 Lines = NDArray[np.int64]
 """Rows for several questions, a line each, best first; -1 stands for nothing."""
 
-Listing = Callable[[ItemView, Sequence[Taste], Sequence[Rows]], Lines]
+
+class Asking(NamedTuple):
+    """Several questions at once: the users' tastes, the same as compiled loops read them, what the index found."""
+
+    tastes: Sequence[Taste]
+    moments: Moments
+    matches: Sequence[Rows]
 
 
-def similar(view: ItemView, tastes: Sequence[Taste], _: Sequence[Rows]) -> Lines:
+Listing = Callable[[ItemView, Asking], Lines]
+
+
+def similar(view: ItemView, asking: Asking) -> Lines:
     """Nearest by text to each of the last few items."""
-    recent = _lines([taste.recent[:LATELY] for taste in tastes])
-    nearest = np.where(recent[:, :, None] >= 0, view.columns.similar[recent], -1)
-    return nearest.transpose(0, 2, 1).reshape(len(tastes), -1)
+    return _nearest(view.columns.similar, asking.moments)
 
 
-def interests(_: ItemView, __: Sequence[Taste], matches: Sequence[Rows]) -> Lines:
+def interests(_: ItemView, asking: Asking) -> Lines:
     """What the index found nearest to the users' interests."""
-    return _lines(matches)
+    return _lines(asking.matches)
 
 
-def trending(view: ItemView, tastes: Sequence[Taste], _: Sequence[Rows]) -> Lines:
+def trending(view: ItemView, asking: Asking) -> Lines:
     """The most popular of each span of time."""
-    return _to_all(view.popular.rows(BUDGETS["trending"]), tastes)
+    return view.popular.rows(BUDGETS["trending"])[None].repeat(len(asking.tastes), axis=0)
 
 
-def trending_in_category(view: ItemView, tastes: Sequence[Taste], _: Sequence[Rows]) -> Lines:
+def trending_in_category(view: ItemView, asking: Asking) -> Lines:
     """The popular of the categories that tell each user from others, or that were asked for."""
-    return _lines([_popular_in_category(view, taste) for taste in tastes])
+    return _lines([_popular_in_category(view, taste) for taste in asking.tastes])
 
 
-def newest(view: ItemView, tastes: Sequence[Taste], _: Sequence[Rows]) -> Lines:
+def newest(view: ItemView, asking: Asking) -> Lines:
     """Of what the catalogue took up last the most to each taste, and what was clicked for the first time last."""
-    columns, young = view.columns, view.newest.rows()[:YOUNG]
-    profiles = np.zeros((len(tastes), len(view.space.mean)), np.float32)  # nothing is like a row of zeros
-    for profile, taste in zip(profiles, tastes, strict=True):
-        profile[:] = taste.probes[0] if len(taste.probes) else 0.0
-    since = np.array([taste.question.now - YOUTH for taste in tastes])
-    fresh = _fresh(columns.traits, columns.first_seen, view.space.mean, profiles, young, since)
-    each = BUDGETS["newest"] // 2
-    emerging = _to_all(view.emerging.rows(), tastes)
-    lines = np.full((len(tastes), each, 2), -1)
-    for place, rows in enumerate((fresh, emerging)):
-        lines[:, : rows.shape[1], place] = rows[:, :each]
-    return lines.reshape(len(tastes), -1)
+    columns, each = view.columns, BUDGETS["newest"] // 2
+    young, emerging = view.newest.rows()[:YOUNG], view.emerging.rows()[:each]
+    lines = _fresh(columns.traits, columns.first_seen, view.space.mean, asking.moments, young, each)
+    lines[:, : len(emerging), 1] = emerging
+    return lines.reshape(len(lines), -1)
 
 
 def _popular_in_category(view: ItemView, taste: Taste) -> Rows:
@@ -81,11 +82,6 @@ def _lines(lists: Sequence[Rows]) -> Lines:
     for line, rows in zip(lines, lists, strict=True):
         line[: len(rows)] = rows
     return lines
-
-
-def _to_all(rows: Rows, tastes: Sequence[Taste]) -> Lines:
-    """The same for everyone."""
-    return rows[None].repeat(len(tastes), axis=0)
 
 
 LISTING: Mapping[str, Listing] = {
@@ -111,13 +107,31 @@ BUDGETS: Mapping[str, int] = {
 
 
 @compiled
+def _nearest(similar: NDArray[np.int32], moments: Moments) -> Lines:
+    """The nearest of each of the last few items, then the second nearest, and so on."""
+    questions, nearest = len(moments.numbers), similar.shape[1]
+    lines = np.full((questions, nearest * LATELY), -1)
+    for at in range(questions):
+        recent = moment_at(moments, at).heard.recent[:LATELY]
+        for voice in range(len(recent)):
+            for place in range(nearest):
+                lines[at, place * LATELY + voice] = similar[recent[voice], place]
+    return lines
+
+
+@compiled
 def _fresh(
-    traits: Traits, first_seen: Times, mean: Vector, profiles: Matrix, rows: NDArray[np.int64], since: Times
-) -> Lines:
-    """Those taken up since then, the ones most like each profile first."""
-    lines = np.full((len(profiles), len(rows)), -1)
-    for at in range(len(profiles)):
-        fresh = rows[first_seen[rows] > since[at]]
-        alike = likeness(traits, mean, fresh, profiles[at : at + 1])[:, 0]
-        lines[at, : len(fresh)] = fresh[np.argsort(-alike, kind="mergesort")]  # which is stable
+    traits: Traits, first_seen: Times, mean: Vector, moments: Moments, rows: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
+    """Of those taken up in the last while `count` for each question, the ones most like its profile first.
+
+    Shape (questions, count, 2), of which the second half is left to others.
+    """
+    lines = np.full((len(moments.numbers), count, 2), -1)
+    for at in range(len(lines)):
+        moment = moment_at(moments, at)
+        fresh = rows[first_seen[rows] > moment.now - YOUTH]
+        alike = likeness(traits, mean, fresh, moment.probes[:1])[:, 0]  # without a profile nothing is like it
+        best = fresh[np.argsort(-alike, kind="mergesort")][:count]  # which is stable
+        lines[at, : len(best), 0] = best
     return lines

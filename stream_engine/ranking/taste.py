@@ -93,6 +93,12 @@ def moments_of(tastes: Sequence[Taste]) -> Moments:
     )
 
 
+def some_of(moments: Moments, start: int, stop: int) -> Moments:
+    """Those of the questions from one to before another."""
+    ends, times, numbers = moments.ends[start : stop + 1], moments.times[start:stop], moments.numbers[start:stop]
+    return moments._replace(ends=ends, times=times, numbers=numbers)
+
+
 @compiled
 def moment_at(moments: Moments, at: int) -> Moment:
     """That of one question."""

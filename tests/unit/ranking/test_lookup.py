@@ -40,7 +40,7 @@ def test_the_profile_is_looked_up_and_the_last_item_once() -> None:
     taste = here.taste("a", "b")
     lookup = pipeline.lookup(taste)
     assert lookup.about == here.view.row("a")
-    assert [query.limit for query in lookup.queries] == [7, 7]
+    assert [(query.limit, query.quick) for query in lookup.queries] == [(7, False), (7, True)]
     assert lookup.queries[0].vector @ here.view.vector("a") == pytest.approx(1.0, abs=1e-2)
     pipeline.candidates([taste], [lookup], [[Match("b", 0.5)], []])
     assert here.named(here.view.columns.similar[here.view.row("a")]) == ["b"]

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from harness.shop import NOW, Shop
 
-from stream_engine.ranking.candidates import Candidates, Gatherer
+from stream_engine.ranking.candidates import Gatherer
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.pool import STRENGTHS, roomy
-from stream_engine.ranking.sources import BUDGETS, LISTING
-from stream_engine.ranking.taste import Taste
+from stream_engine.ranking.proposed import Candidates
+from stream_engine.ranking.sources import BUDGETS, LISTING, Asking
+from stream_engine.ranking.taste import Taste, moments_of
 from stream_engine.ranking.weighing import WEIGHING, most_proposed, propose
 
 
 def proposed(shop: Shop, name: str, taste: Taste, *matches: str) -> list[str]:
-    return shop.named(LISTING[name](shop.view, [taste], [shop.view.rows(matches)])[0].tolist())
+    asking = Asking([taste], moments_of([taste]), [shop.view.rows(matches)])
+    return shop.named(LISTING[name](shop.view, asking)[0].tolist())
 
 
 def strengths(shop: Shop, source: str, strength: str, taste: Taste) -> Mapping[str, float]:
