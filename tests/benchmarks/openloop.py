@@ -54,13 +54,28 @@ class Stand:
             "workers": [worker.pid for worker in self.workers],
             "broker": self.broker.pid,
         }
+        before = self._waits()
         done = subprocess.run(
             [BENCH_PYTHON, HERE / "load.py", json.dumps(plan)], check=True, stdout=subprocess.PIPE, timeout=600
         )
-        answer: Step = json.loads(done.stdout)
+        waited, chunks = (now - then for now, then in zip(self._waits(), before, strict=True))
+        answer: Step = json.loads(done.stdout) | {
+            "counted_after_seconds": round(waited / chunks, 1) if chunks else None
+        }
         self.steps.append(answer)
         print(f"  {told(answer)}", file=sys.stderr, flush=True)  # noqa: T201
         return answer
+
+    def _waits(self) -> tuple[float, float]:
+        """How long chunks of what clicks say about items have waited until they were counted, in all, and how many."""
+        seconds, chunks = (
+            sum(
+                worker.counted(f'stream_engine_latency_seconds_{what}{{topic="interactions"}}')
+                for worker in self.workers
+            )
+            for what in ("sum", "count")
+        )
+        return seconds, chunks
 
 
 def told(step: Step) -> str:
@@ -68,7 +83,8 @@ def told(step: Step) -> str:
     late = ", ".join(f"{name} {step['ms'][name]:.1f}" for name in ("p50", "p90", "p99"))
     used = ", ".join(f"{name} {value:.2f}" for name, value in step["cpu_ms_per_click"].items())
     more = "; too many, given up" if step["given_up"] else ""
-    return f"{step['rate']:g} clicks/s: {late} ms; CPU-ms a click: {used}{more}"
+    age = "" if step["counted_after_seconds"] is None else f"; counted after {step['counted_after_seconds']} s"
+    return f"{step['rate']:g} clicks/s: {late} ms; CPU-ms a click: {used}{age}{more}"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from openloop import Stand, standing
 from stream_engine.local.broker import Broker
 
 RATE, SECONDS = 100.0, 6.0
+BUSY = 1_000.0  # clicks a second: what partitions cost is said by latency
 HISTORIES = (1, 10, 50)
 
 
@@ -18,18 +19,22 @@ def growth(broker: Broker, folder: Path, *, full: bool) -> dict[str, Any]:
     """Figures of each."""
     sizes = (10_000, 100_000, 1_000_000) if full else (10_000, 100_000)
     return {
-        "partitions": {count: _grown(broker, folder, items=10_000, partitions=count) for count in (2, 8, 32)},
+        "partitions": {
+            count: _grown(broker, folder, items=10_000, partitions=count, busy=True) for count in (2, 8, 32)
+        },
         "items": {count: _grown(broker, folder, items=count) for count in sizes},
         "history": _histories(broker, folder),
     }
 
 
-def _grown(broker: Broker, folder: Path, **options: Any) -> dict[str, float]:
+def _grown(broker: Broker, folder: Path, *, busy: bool = False, **options: Any) -> dict[str, float]:
     began = time.monotonic()
     with standing(broker, folder, **options) as stand:
         ready = time.monotonic() - began
         stand.step(RATE, SECONDS)
-        return {"seconds_until_ready": round(ready, 1), **_cost(stand)}
+        found = {"seconds_until_ready": round(ready, 1), **_cost(stand)}
+        late = stand.step(BUSY, 2 * SECONDS)["ms"] if busy else {}
+        return found | {f"{quantile}_ms_at_{BUSY:g}": late[quantile] for quantile in ("p50", "p90", "p99") if busy}
 
 
 def _cost(stand: Stand) -> dict[str, float]:
