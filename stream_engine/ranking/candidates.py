@@ -26,7 +26,7 @@ from stream_engine.ranking.filters import (
 from stream_engine.ranking.habits import Habits
 from stream_engine.ranking.news import outdated
 from stream_engine.ranking.pool import STRENGTHS, Pool, roomy
-from stream_engine.ranking.proposed import BIT, Asked, Candidates, Found, Parts, Strengths
+from stream_engine.ranking.proposed import BIT, Asked, Candidates, CandidateSets, Parts, Strengths
 from stream_engine.ranking.sources import BUDGETS, LISTING, Asking, Lines
 from stream_engine.ranking.taste import Moments, Taste, moment_at, moments_of
 from stream_engine.ranking.weighing import WEIGHING, most_proposed, propose
@@ -85,7 +85,7 @@ class Gatherer:
         rows, parts, strengths, ends, removed = _gathered(
             columns.pairs, moments, self._weighing, listed, sieve, rules, self._pool
         )
-        found = Found(tastes, Asked(moments, rows, parts, strengths, ends), removed)
+        found = CandidateSets(tastes, Asked(moments, rows, parts, strengths, ends), removed)
         few = np.diff(ends) < moments.numbers[:, 1]
         if not few.any():
             return found

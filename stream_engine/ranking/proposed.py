@@ -48,7 +48,7 @@ class Asked(NamedTuple):
     ends: NDArray[np.int64]  # (questions + 1,)
 
 
-class Found(Sequence[Candidates]):
+class CandidateSets(Sequence[Candidates]):
     """The candidates of several questions, those of one made when somebody looks: most are only read together."""
 
     def __init__(self, tastes: Sequence[Taste], asked: Asked, removed: NDArray[np.int64]) -> None:
@@ -75,16 +75,16 @@ class Found(Sequence[Candidates]):
         removed = told(self._removed[at])
         return Candidates(self._tastes[at], rows[begin:end], parts[begin:end], strengths[begin:end], removed)
 
-    def _some(self, start: int, stop: int) -> Found:
+    def _some(self, start: int, stop: int) -> CandidateSets:
         asked = self.asked._replace(
             moments=some_of(self.asked.moments, start, stop), ends=self.asked.ends[start : stop + 1]
         )
-        return Found(self._tastes[start:stop], asked, self._removed[start:stop])
+        return CandidateSets(self._tastes[start:stop], asked, self._removed[start:stop])
 
 
 def asked_of(found: Sequence[Candidates]) -> Asked:
     """What compiled loops read of these, of which there is one at least."""
-    if isinstance(found, Found):
+    if isinstance(found, CandidateSets):
         return found.asked
     return Asked(
         moments_of([each.taste for each in found]),
